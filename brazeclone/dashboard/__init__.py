@@ -1,0 +1,1 @@
+"""The dashboard's frame: the admin site, its left bar, its workspace picker and its home."""

@@ -1,0 +1,249 @@
+"""Settings by environment. Every variable is documented in README.md, "Settings".
+
+Safe by default: without DJANGO_DEBUG the site wants a SECRET_KEY, FIELD_ENCRYPTION_KEYS, ALLOWED_HOSTS, DATABASE_URL and
+REDIS_URL, redirects to https and marks its cookies secure. ``make demo`` and ``manage.py`` fill in what a laptop needs.
+"""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+
+DEBUG = env.bool("DJANGO_DEBUG", default=False)
+
+# --- Secrets -----------------------------------------------------------------------------------------------------------
+_DEVELOPMENT_KEY = "development-only-" + "0" * 40
+_DEVELOPMENT_FERNET = "ZGV2ZWxvcG1lbnQtb25seS1rZXktMDAwMDAwMDAwMDA="
+SECRET_KEY = env.str("SECRET_KEY", default=_DEVELOPMENT_KEY) if DEBUG else env.str("SECRET_KEY")
+# Fernet keys, newest first: the first encrypts, all of them decrypt (see the command ``rotate_encryption``).
+FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[_DEVELOPMENT_FERNET]) if DEBUG else env.list("FIELD_ENCRYPTION_KEYS")
+
+# --- Addresses ---------------------------------------------------------------------------------------------------------
+# What partners and the dashboard show as our REST endpoint; no slash at its end.
+PUBLIC_URL = env.str("PUBLIC_URL", default="http://localhost:8000").rstrip("/")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
+# A Mixpanel sandbox of ours: adds the region "Sandbox" to the Mixpanel forms. Empty: no such region.
+MIXPANEL_SANDBOX_URL = env.str("MIXPANEL_SANDBOX_URL", default="").rstrip("/")
+
+# --- Applications, from the ground floor up ------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "brazeclone.apps.BrazecloneConfig",
+    "unfold.apps.BasicAppConfig",
+    "brazeclone.apps.DashboardAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "django_celery_beat",
+    "rest_framework",
+    "workspaces.apps.WorkspacesConfig",
+    "currents.apps.CurrentsConfig",
+    "profiles.apps.ProfilesConfig",
+    "partners.apps.PartnersConfig",
+    "segments.apps.SegmentsConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "workspaces.middleware.WorkspaceMiddleware",
+]
+# REST paths answer with and without a trailing slash, never by redirect: a redirected POST loses its body.
+APPEND_SLASH = False
+
+ROOT_URLCONF = "brazeclone.urls"
+WSGI_APPLICATION = "brazeclone.wsgi.application"
+AUTH_USER_MODEL = "workspaces.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "admin:login"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+            "builtins": ["workspaces.templatetags.ui"],
+        },
+    },
+]
+
+# --- Data ----------------------------------------------------------------------------------------------------------------
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        **env.db_url("DATABASE_URL", default="postgres://localhost/brazeclone"),
+        "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", default=60),
+        "CONN_HEALTH_CHECKS": True,
+        # Nothing of ours keeps a transaction open for long: an open one holds Currents back (see currents/log.py).
+        "OPTIONS": {"server_side_binding": False},
+    }
+}
+REDIS_URL = env.str("REDIS_URL", default="redis://localhost:6379/0")
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "brazeclone"}}
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+
+# --- Background work: messages are wake-up calls, all state is in PostgreSQL ---------------------------------------------
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = env.int("TASK_TIME_LIMIT", default=900)
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A request must not wait for a broker that is down: the wake-up call is dropped and beat finds the work.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 10, "visibility_timeout": 3600}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = env.int("BEAT_MAX_LOOP_INTERVAL", default=5)
+CELERY_TIMEZONE = "UTC"
+
+# --- Cohorts --------------------------------------------------------------------------------------------------------------
+# How many waiting identifiers a reader folds itself; above that it shows what is stored and says how many wait.
+FOLD_ON_READ_LIMIT = env.int("FOLD_ON_READ_LIMIT", default=20_000)
+# Requests of one export are one run when the gap between two of them is below this many seconds.
+SYNC_RUN_GAP = env.int("SYNC_RUN_GAP", default=60)
+DYNAMIC_SYNC_INTERVAL = env.int("DYNAMIC_SYNC_INTERVAL", default=15 * 60)
+WEBHOOK_SESSION_TIMEOUT = env.int("WEBHOOK_SESSION_TIMEOUT", default=6 * 3600)
+MIXPANEL_QUERY_TIMEOUT = env.int("MIXPANEL_QUERY_TIMEOUT", default=60)
+MIXPANEL_QUERIES_PER_HOUR = env.int("MIXPANEL_QUERIES_PER_HOUR", default=60)
+
+# --- Currents ---------------------------------------------------------------------------------------------------------------
+EVENT_RETENTION_DAYS = env.int("EVENT_RETENTION_DAYS", default=30)
+CURRENTS_FLUSH_INTERVAL = env.float("CURRENTS_FLUSH_INTERVAL", default=60.0)
+CURRENTS_REQUEST_TIMEOUT = env.float("CURRENTS_REQUEST_TIMEOUT", default=30.0)
+CURRENTS_LEASE_SECONDS = env.float("CURRENTS_LEASE_SECONDS", default=60.0)
+CURRENTS_BACKOFF_BASE = env.float("CURRENTS_BACKOFF_BASE", default=2.0)
+CURRENTS_BACKOFF_MAX = env.float("CURRENTS_BACKOFF_MAX", default=60.0)
+CURRENTS_BACKOFF_JITTER = env.list("CURRENTS_BACKOFF_JITTER", cast=float, default=[1.0, 5.0])
+CURRENTS_PROBE_SECONDS = env.list("CURRENTS_PROBE_SECONDS", cast=float, default=[120.0, 300.0])
+CURRENTS_REQUESTS_IN_FLIGHT = env.int("CURRENTS_REQUESTS_IN_FLIGHT", default=16)
+
+# --- REST -------------------------------------------------------------------------------------------------------------------
+REST_BODY_LIMIT = env.int("REST_BODY_LIMIT", default=5 * 1024 * 1024)
+DATA_UPLOAD_MAX_MEMORY_SIZE = REST_BODY_LIMIT
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["workspaces.rest.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["workspaces.rest.HasEndpointPermission"],
+    "DEFAULT_PARSER_CLASSES": ["workspaces.rest.JsonParser"],
+    "DEFAULT_RENDERER_CLASSES": ["workspaces.rest.JsonRenderer"],
+    "EXCEPTION_HANDLER": "workspaces.rest.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+
+# --- Mail --------------------------------------------------------------------------------------------------------------------
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="brazeclone@localhost")
+
+# --- Languages and times --------------------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("ja", _("Japanese"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_THOUSAND_SEPARATOR = True
+
+# --- Static files -------------------------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- Safety --------------------------------------------------------------------------------------------------------------------
+_HTTPS = urlsplit(PUBLIC_URL).scheme == "https" or not DEBUG
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=_HTTPS)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if _HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _HTTPS
+SECURE_HSTS_PRELOAD = _HTTPS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# --- Logs: one readable line each; Django's request log never holds a body or a header ------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"django.server": {"handlers": ["console"], "propagate": False}},
+}
+
+# --- The dashboard ---------------------------------------------------------------------------------------------------------------
+UNFOLD = {
+    "SITE_TITLE": "brazeclone",
+    "SITE_HEADER": "brazeclone",
+    "SITE_SYMBOL": "hub",
+    "SITE_URL": "/admin/",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": False,
+    "SHOW_LANGUAGES": True,
+    "LOGIN": {"redirect_after": reverse_lazy("admin:index")},
+    "STYLES": ["brazeclone.dashboard.frame.stylesheet"],
+    "SCRIPTS": ["brazeclone.dashboard.frame.script"],
+    "BORDER_RADIUS": "4px",
+    "COLORS": {
+        # Indigo of the primary buttons (#27368f is 600).
+        "primary": {
+            "50": "240 242 251",
+            "100": "224 228 246",
+            "200": "193 201 237",
+            "300": "150 163 222",
+            "400": "103 119 203",
+            "500": "63 80 174",
+            "600": "39 54 143",
+            "700": "33 45 120",
+            "800": "28 38 99",
+            "900": "24 32 82",
+            "950": "15 20 54",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": "brazeclone.dashboard.frame.navigation",
+    },
+    "SITE_DROPDOWN": "brazeclone.dashboard.frame.workspace_picker",
+    "DASHBOARD_CALLBACK": "brazeclone.dashboard.frame.home",
+}

@@ -1,0 +1,202 @@
+"""The event log, the Currents that export it, and where each of them stands (architecture: the event log is a log)."""
+
+import uuid
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from workspaces.encryption import SecretsField
+from workspaces.models import User, Workspace
+
+SHARDS = 16
+
+
+class CurrentTransaction(models.Func):
+    """The id of the writing transaction as a bigint: what the readers of the log order by and compare with the horizon."""
+
+    template = "(pg_current_xact_id()::text::bigint)"
+    output_field = models.BigIntegerField()
+    arity = 0
+
+
+class Event(models.Model):
+    """One engagement event, append-only, written in the transaction of what caused it.
+
+    ``payload`` holds the event's own fields under their storage names; the columns beside it are what delivery needs.
+    Readers order by (xid, id) and stop below the snapshot's xmin: see ``currents.log``.
+    """
+
+    xid = models.BigIntegerField(db_default=CurrentTransaction(), editable=False)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, related_name="+", verbose_name=_("workspace"))
+    shard = models.SmallIntegerField()
+    event_id = models.CharField(_("event id"), max_length=200)
+    event_type = models.CharField(_("event type"), max_length=100)
+    time = models.BigIntegerField(_("time"), help_text=_("Seconds since 1970, UTC."))
+    external_user_id = models.TextField(_("external id"), null=True)  # noqa: DJ001 - null: an anonymous user
+    payload = models.JSONField()
+    received_at = models.DateTimeField(_("received at"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        indexes = [
+            models.Index(fields=["workspace", "shard", "xid", "id"], name="event_order"),
+            models.Index(fields=["received_at"], name="event_received"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type} {self.event_id}"
+
+
+class ReceivedEventId(models.Model):
+    """Ids of events that came from outside, so that a repeated one is stored once."""
+
+    pk = models.CompositePrimaryKey("workspace_id", "event_id")
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, related_name="+")
+    event_id = models.CharField(max_length=200)
+    day = models.DateField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.event_id
+
+
+class Current(models.Model):
+    """A Currents connector: exports chosen event types of its workspace to one destination."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", _("Draft")
+        ACTIVE = "active", _("Active")
+        PAUSED = "paused", _("Paused")
+        FAILED = "failed", _("Failed")
+        STOPPED = "stopped", _("Stopped")
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="currents", verbose_name=_("workspace"))
+    api_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(_("integration name"), max_length=100)
+    contact_email = models.EmailField(_("contact email"))
+    destination = models.CharField(_("destination"), max_length=40)
+    options = models.JSONField(default=dict, editable=False)
+    secrets = SecretsField()
+    event_types = ArrayField(models.CharField(max_length=100), default=list, verbose_name=_("events"))
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.DRAFT, editable=False)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, editable=False, related_name="+")
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(_("last edited"), auto_now=True)
+    launched_at = models.DateTimeField(_("launched at"), null=True, editable=False)
+    failed_at = models.DateTimeField(_("failed at"), null=True, editable=False)
+    failure = models.TextField(_("last error"), blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("Current")
+        verbose_name_plural = _("Currents")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EventSelection(models.Model):
+    """Which event types a Current sends from transaction ``from_xid`` on: launches and edits never rewrite the past."""
+
+    current = models.ForeignKey(Current, models.CASCADE, related_name="selections")
+    from_xid = models.BigIntegerField()
+    event_types = ArrayField(models.CharField(max_length=100))
+    made_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["from_xid", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.from_xid}: {len(self.event_types)}"
+
+
+class Cursor(models.Model):
+    """How far one shard of a Current has been delivered, who works on it now, and how often the next batch has failed."""
+
+    current = models.ForeignKey(Current, models.CASCADE, related_name="cursors")
+    shard = models.SmallIntegerField()
+    xid = models.BigIntegerField(default=0)
+    event = models.BigIntegerField(default=0)
+    lease = models.UUIDField(null=True)
+    leased_until = models.DateTimeField(null=True)
+    attempt = models.IntegerField(default=0)
+    batch_limit = models.IntegerField(default=0)
+    next_try_at = models.DateTimeField(default=timezone.now)
+    first_failure_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["current", "shard"], name="cursor_per_shard")]
+
+    def __str__(self) -> str:
+        return f"{self.shard}: ({self.xid}, {self.event})"
+
+
+class DeliveryRequest(models.Model):
+    """One request to the destination, kept for the Current's page."""
+
+    current = models.ForeignKey(Current, models.CASCADE, related_name="requests")
+    shard = models.SmallIntegerField(_("shard"))
+    started_at = models.DateTimeField(_("started at"))
+    milliseconds = models.IntegerField(_("duration"))
+    events = models.IntegerField(_("events"))
+    status = models.IntegerField(_("answer"), null=True)
+    error = models.TextField(_("error"), blank=True)
+
+    class Meta:
+        verbose_name = _("request")
+        verbose_name_plural = _("requests")
+        indexes = [models.Index(fields=["current", "-started_at"], name="request_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M:%S} {self.status}"
+
+
+class Outcome(models.TextChoices):
+    """What became of an event that a Current looked at."""
+
+    DELIVERED = "delivered", _("Delivered")
+    DEAD_LETTER = "dead_letter", _("Refused by the destination")
+    NO_EXTERNAL_ID = "no_external_id", _("User without an external id")
+    TOO_OLD = "too_old", _("Before 2010-01-01")
+    TOO_LARGE = "too_large", _("Over 900 KB")
+    NOT_SELECTED = "not_selected", _("Event type not selected at the time")
+
+
+class DeliveryCount(models.Model):
+    """How many events of a Current had one outcome in one hour (UTC)."""
+
+    current = models.ForeignKey(Current, models.CASCADE, related_name="counts")
+    hour = models.DateTimeField()
+    outcome = models.CharField(max_length=20, choices=Outcome)
+    count = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["current", "hour", "outcome"], name="count_per_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.hour} {self.outcome}: {self.count}"
+
+
+class DeadLetter(models.Model):
+    """An event that the destination refused for good, with the destination's own reason."""
+
+    current = models.ForeignKey(Current, models.CASCADE, related_name="dead_letters")
+    event_id = models.CharField(_("event id"), max_length=200)
+    event_type = models.CharField(_("event type"), max_length=100)
+    reason = models.TextField(_("reason"))
+    field = models.CharField(_("field"), max_length=200, blank=True)
+    payload: Any = models.JSONField(_("payload"))
+    created_at = models.DateTimeField(_("refused at"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("dead letter")
+        verbose_name_plural = _("dead letters")
+        indexes = [models.Index(fields=["current", "-created_at"], name="dead_letter_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.event_type} {self.event_id}"

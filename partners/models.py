@@ -1,0 +1,217 @@
+"""Partner integrations, their keys, and the cohorts that come in through them."""
+
+import uuid
+from typing import Any
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from partners.registry import Partner, partner
+from profiles.sets import ProfileSetField
+from workspaces.encryption import SecretsField
+from workspaces.keys import NewKey, digest_of, new_key
+from workspaces.models import KeyModel, Workspace
+
+
+class Integration(models.Model):
+    """A workspace's connection with one partner: its keys and its cohorts hang on it."""
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="integrations", verbose_name=_("workspace"))
+    api_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    partner_slug = models.SlugField(_("partner"))
+    #: Names the partner itself. Made by us, or adopted from the first request with a valid import key.
+    partner_key_prefix = models.CharField(_("partner API key"), max_length=16, blank=True, editable=False)
+    partner_key_digest = models.BinaryField(max_length=32, null=True, editable=False)
+    #: The order in which the webhook's members are matched, see ``partners.mixpanel.webhook``.
+    identifiers = models.JSONField(default=list, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("partner integration")
+        verbose_name_plural = _("partner integrations")
+        constraints = [models.UniqueConstraint(fields=["workspace", "partner_slug"], name="integration_once")]
+
+    def __str__(self) -> str:
+        return self.partner.name
+
+    @property
+    def partner(self) -> Partner:
+        found = partner(self.partner_slug)
+        assert found is not None  # noqa: S101 - rows are made for registered partners only
+        return found
+
+    def make_partner_key(self) -> NewKey:
+        """Make a new partner API key, which replaces the one before; ``secret`` can be shown now and never again."""
+        key = new_key()
+        self.partner_key_prefix, self.partner_key_digest = key.prefix, key.digest
+        self.save(update_fields=["partner_key_prefix", "partner_key_digest"])
+        return key
+
+    def forget_partner_key(self) -> None:
+        """Reset: the next partner API key that arrives with a valid data import key is adopted."""
+        self.partner_key_prefix, self.partner_key_digest = "", None
+        self.save(update_fields=["partner_key_prefix", "partner_key_digest"])
+
+
+class DataImportKey(KeyModel):
+    """Names the workspace that a cohort goes into; partners send it as ``client_secret``."""
+
+    integration = models.ForeignKey(Integration, models.CASCADE, related_name="import_keys")
+
+    class Meta:
+        verbose_name = _("data import key")
+        verbose_name_plural = _("data import keys")
+        ordering = ["-made_at", "-id"]
+
+    @classmethod
+    def find(cls, secret: str) -> "DataImportKey | None":
+        """The valid key that is ``secret``, with its integration and workspace; None when there is none."""
+        return (
+            cls.objects.select_related("integration__workspace")
+            .filter(digest=digest_of(secret), invalidated_at=None)
+            .first()
+        )
+
+
+class Cohort(models.Model):
+    """A named set of users owned by a partner; identified by (workspace, partner, cohort_id)."""
+
+    class Source(models.TextChoices):
+        PUSH = "push", _("Pushed by the partner")
+        WEBHOOK = "webhook", _("Custom webhook")
+        PULL = "pull", _("Pulled")
+
+    class Sync(models.TextChoices):
+        ONE_TIME = "one_time", _("One-time")
+        DYNAMIC = "dynamic", _("Dynamic")
+
+    integration = models.ForeignKey(Integration, models.CASCADE, related_name="cohorts")
+    cohort_id = models.CharField(_("cohort id"), max_length=512)
+    name = models.CharField(_("name"), max_length=512)
+    description = models.TextField(_("description"), blank=True)
+    source = models.CharField(_("how it comes"), max_length=10, choices=Source, default=Source.PUSH)
+    #: When the partner says that it made the cohort.
+    created_at = models.DateTimeField(_("created at"), null=True)
+    first_seen_at = models.DateTimeField(db_default=Now(), editable=False)
+    last_sync_at = models.DateTimeField(_("last sync"), null=True, editable=False)
+    archived_at = models.DateTimeField(_("archived at"), null=True, editable=False)
+    members = ProfileSetField()
+    #: Live members after the last fold: for lists, which never fold.
+    size = models.BigIntegerField(_("size"), default=0, editable=False)
+    #: Rises with every change of ``members``, so that what was computed from them can tell that it is old.
+    version = models.BigIntegerField(default=0, editable=False)
+    # Of a pulled cohort only:
+    sync = models.CharField(_("sync"), max_length=10, choices=Sync, blank=True)
+    next_pull_at = models.DateTimeField(_("next sync"), null=True, db_index=True)
+
+    class Meta:
+        verbose_name = _("cohort")
+        verbose_name_plural = _("cohorts")
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["integration", "cohort_id"], name="cohort_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SyncRun(models.Model):
+    """One export of a cohort as it arrived: what came, what it changed, what matched nobody."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        INCOMPLETE = "incomplete", _("Incomplete")
+        FAILED = "failed", _("Failed")
+
+    cohort = models.ForeignKey(Cohort, models.CASCADE, related_name="runs", verbose_name=_("cohort"))
+    source = models.CharField(_("source"), max_length=10, choices=Cohort.Source)
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.RUNNING)
+    started_at = models.DateTimeField(_("started"), db_default=Now())
+    #: The arrival of the run's last request, or the end of its fold.
+    ended_at = models.DateTimeField(_("ended"), null=True)
+    requests = models.IntegerField(_("requests"), default=0)
+    received = models.BigIntegerField(_("received"), default=0)
+    added = models.BigIntegerField(_("added"), default=0)
+    removed = models.BigIntegerField(_("removed"), default=0)
+    already_there = models.BigIntegerField(_("already there"), default=0)
+    unmatched = models.BigIntegerField(_("unmatched"), default=0)
+    data_points = models.BigIntegerField(_("data points"), default=0)
+    error = models.TextField(_("error"), blank=True)
+    # Of a webhook's full copy only:
+    session_id = models.CharField(max_length=200, blank=True)
+    total_pages = models.IntegerField(null=True)
+
+    class Meta:
+        verbose_name = _("sync run")
+        verbose_name_plural = _("sync runs")
+        ordering = ["-started_at", "-id"]
+        indexes = [models.Index(fields=["cohort", "-started_at"], name="run_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.cohort} {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class CohortChange(models.Model):
+    """One request's raw change list, appended in arrival order and folded later; the row goes when it has been folded.
+
+    ``changes`` is a list of ``[kind, label, id, remove]``: kind is "external_id", "alias", "device" or "email", label is
+    the alias label or "". A ``full_copy`` row is one page of a webhook session, or a whole pull: it replaces the members.
+    """
+
+    cohort = models.ForeignKey(Cohort, models.CASCADE, related_name="changes")
+    run = models.ForeignKey(SyncRun, models.CASCADE, related_name="changes")
+    received_at = models.DateTimeField(db_default=Now())
+    full_copy = models.BooleanField(default=False)
+    page = models.IntegerField(null=True)
+    identifiers = models.IntegerField()
+    changes: Any = models.JSONField()
+
+    class Meta:
+        indexes = [models.Index(fields=["cohort", "id"], name="change_order")]
+
+    def __str__(self) -> str:
+        return f"{self.cohort_id}: {self.identifiers}"
+
+
+class UnmatchedId(models.Model):
+    """An identifier that was to be added to a cohort and matched nobody."""
+
+    cohort = models.ForeignKey(Cohort, models.CASCADE, related_name="unmatched")
+    run = models.ForeignKey(SyncRun, models.CASCADE, related_name="unmatched_ids")
+    kind = models.CharField(max_length=12)
+    label = models.CharField(max_length=512, blank=True)
+    value = models.TextField()
+    since = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["cohort", "kind", "label", "value"], name="unmatched_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.value}"
+
+
+class PullConnection(models.Model):
+    """How to read a partner's cohorts from its query API. For Mixpanel: project id, region and a service account."""
+
+    integration = models.OneToOneField(Integration, models.CASCADE, related_name="pull")
+    options = models.JSONField(default=dict)
+    secrets = SecretsField()
+    updated_at = models.DateTimeField(auto_now=True)
+    last_error = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return str(self.integration)
+
+
+class PullQuery(models.Model):
+    """One request to a partner's query API: the rate limits are counted over these."""
+
+    connection = models.ForeignKey(PullConnection, models.CASCADE, related_name="queries")
+    started_at = models.DateTimeField(db_default=Now(), db_index=True)
+    ended_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.started_at}"
+
+

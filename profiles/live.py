@@ -1,0 +1,66 @@
+"""The live-user set: every read of a set of users is ANDed with it, so that a deleted user is in nothing."""
+
+from collections.abc import Iterable, Sequence
+
+from django.db import connection, transaction
+
+from profiles.models import IdentityChange, LiveUsers
+from profiles.sets import ProfileSet
+
+
+def log_identity(
+    workspace_id: int, kind: IdentityChange.Kind, profile_ids: Sequence[int], survivor_ids: Sequence[int] | None = None
+) -> None:
+    """Append one row to the identity log, in the transaction that made the change. No ids: nothing is written."""
+    if profile_ids:
+        IdentityChange.objects.create(
+            workspace_id=workspace_id, kind=kind, profile_ids=list(profile_ids), survivor_ids=survivor_ids
+        )
+
+
+def live_users(workspace_id: int) -> ProfileSet:
+    """All profiles of the workspace, up to date with every committed change of the identity log."""
+    if not _has_news(workspace_id):
+        stored = LiveUsers.objects.filter(workspace_id=workspace_id).first()
+        return stored.members if stored else ProfileSet()
+    return fold_live_users(workspace_id)
+
+
+def _has_news(workspace_id: int) -> bool:
+    return IdentityChange.objects.filter(workspace_id=workspace_id, folded=False).exists()
+
+
+@transaction.atomic
+def fold_live_users(workspace_id: int) -> ProfileSet:
+    """Apply the waiting rows of the identity log to the live-user set, under its row lock, and return the set.
+
+    Rows are found by their state, not by a high-water id, so one that commits late is not stepped over.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO profiles_liveusers (workspace_id, members) VALUES (%s, '') ON CONFLICT DO NOTHING", [workspace_id]
+        )
+        cursor.execute("SELECT members FROM profiles_liveusers WHERE workspace_id = %s FOR UPDATE", [workspace_id])
+        members = ProfileSet.from_bytes(cursor.fetchone()[0])
+        cursor.execute(
+            """
+            UPDATE profiles_identitychange SET folded = true
+            WHERE workspace_id = %s AND NOT folded RETURNING kind, profile_ids
+            """,
+            [workspace_id],
+        )
+        rows: list[tuple[str, list[int]]] = cursor.fetchall()
+        if not rows:
+            return members
+        # An id that ended never comes back, so the order of the rows does not matter.
+        born = ProfileSet(_ids(row for row in rows if row[0] == IdentityChange.Kind.CREATED))
+        ended = ProfileSet(_ids(row for row in rows if row[0] in IdentityChange.ENDS))
+        members = (members | born) - ended
+        cursor.execute(
+            "UPDATE profiles_liveusers SET members = %s WHERE workspace_id = %s", [members.to_bytes(), workspace_id]
+        )
+    return members
+
+
+def _ids(rows: Iterable[tuple[str, list[int]]]) -> Iterable[int]:
+    return (profile_id for _, ids in rows for profile_id in ids)

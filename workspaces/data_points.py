@@ -1,0 +1,19 @@
+"""Counting data points (Braze: data points are logged for each imported membership change and each tracked change)."""
+
+from django.db import connection
+
+
+def log_data_points(workspace_id: int, source: str, count: int) -> None:
+    """Add ``count`` data points to today's (UTC) total of ``source``, in the caller's transaction. Zero writes nothing."""
+    if count <= 0:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO workspaces_datapoints (workspace_id, day, source, count)
+            VALUES (%s, (now() AT TIME ZONE 'UTC')::date, %s, %s)
+            ON CONFLICT (workspace_id, day, source)
+            DO UPDATE SET count = workspaces_datapoints.count + EXCLUDED.count
+            """,
+            [workspace_id, source, count],
+        )

@@ -1,0 +1,177 @@
+"""Workspaces and what belongs to them: people, apps, REST API keys, data points."""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from workspaces.endpoints import ENDPOINTS
+from workspaces.keys import NewKey, digest_of, new_key
+from workspaces.roles import Action, Role, role_may
+
+
+class User(AbstractUser):
+    """A person who logs in to the dashboard. What they may do follows from their role in a workspace."""
+
+    objects: ClassVar[UserManager["User"]] = UserManager()
+
+    class Meta(AbstractUser.Meta):
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+
+    def role_in(self, workspace: "Workspace") -> str | None:
+        """The role of this person in ``workspace``; a superuser is an admin everywhere; None: not a member."""
+        if self.is_superuser:
+            return Role.ADMIN
+        return self.memberships.filter(workspace=workspace).values_list("role", flat=True).first()
+
+    def may(self, action: Action, workspace: "Workspace") -> bool:
+        """Whether this person may do ``action`` in ``workspace``."""
+        return self.is_active and role_may(self.role_in(workspace), action)
+
+
+def _time_zones() -> list[tuple[str, str]]:
+    import zoneinfo
+
+    return [(name, name) for name in sorted(zoneinfo.available_timezones())]
+
+
+class Workspace(models.Model):
+    """The tenant: owns users, cohorts, segments and Currents. Braze also calls it an app group."""
+
+    api_id = models.UUIDField(_("workspace id"), default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("workspace")
+        verbose_name_plural = _("workspaces")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A person's role in one workspace."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name=_("person"))
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="memberships", verbose_name=_("workspace"))
+    role = models.CharField(_("role"), max_length=20, choices=Role)
+
+    class Meta:
+        verbose_name = _("team member")
+        verbose_name_plural = _("team")
+        constraints = [models.UniqueConstraint(fields=["user", "workspace"], name="one_role_per_workspace")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.get_role_display()}"
+
+
+class App(models.Model):
+    """An app or site of the workspace; events and devices name it by ``api_id``."""
+
+    class Platform(models.TextChoices):
+        IOS = "ios", "iOS"
+        ANDROID = "android", "Android"
+        WEB = "web", _("Web")
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="apps", verbose_name=_("workspace"))
+    api_id = models.UUIDField(_("app id"), default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(_("name"), max_length=100)
+    platform = models.CharField(_("platform"), max_length=20, choices=Platform)
+
+    class Meta:
+        verbose_name = _("app")
+        verbose_name_plural = _("apps")
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="app_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class KeyModel(models.Model):
+    """What every key that we issue has: a visible prefix, a digest, who made it and when it was last used."""
+
+    prefix = models.CharField(_("key"), max_length=16, editable=False)
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    made_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, editable=False, related_name="+", verbose_name=_("made by")
+    )
+    made_at = models.DateTimeField(_("made at"), db_default=Now(), editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+    invalidated_at = models.DateTimeField(_("invalidated at"), null=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…"
+
+    @classmethod
+    def make(cls, **fields: Any) -> tuple[Any, NewKey]:
+        """Store a new key and return (row, key); ``key.secret`` can be shown now and never again."""
+        key = new_key()
+        return cls._default_manager.create(prefix=key.prefix, digest=key.digest, **fields), key
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether requests with this key are still accepted."""
+        return self.invalidated_at is None
+
+    def invalidate(self) -> None:
+        """Refuse this key from the next request on. Invalidating it again changes nothing."""
+        type(self)._default_manager.filter(pk=self.pk, invalidated_at=None).update(invalidated_at=timezone.now())
+        self.refresh_from_db(fields=["invalidated_at"])
+
+    def touch(self) -> None:
+        """Note that the key was used, at most once a minute, so that a busy key costs no write per request."""
+        now = timezone.now()
+        if self.last_used_at is None or (now - self.last_used_at).total_seconds() > 60:
+            type(self)._default_manager.filter(pk=self.pk).update(last_used_at=now)
+
+
+class ApiKey(KeyModel):
+    """A REST API key of a workspace, with a permission per endpoint (Braze: REST API keys, permissions)."""
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="api_keys", verbose_name=_("workspace"))
+    name = models.CharField(_("name"), max_length=100)
+    permissions = ArrayField(
+        models.CharField(max_length=60, choices=[(name, name) for name in ENDPOINTS]),
+        verbose_name=_("permissions"),
+        default=list,
+        blank=True,
+    )
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        ordering = ["-made_at"]
+
+    @classmethod
+    def find(cls, secret: str) -> "ApiKey | None":
+        """The valid key that is ``secret``, with its workspace; None when there is none."""
+        return cls.objects.select_related("workspace").filter(digest=digest_of(secret), invalidated_at=None).first()
+
+
+class DataPoints(models.Model):
+    """Data points (the billing unit) logged on one day from one source. Braze: data points."""
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="data_points", verbose_name=_("workspace"))
+    day = models.DateField(_("day"))
+    source = models.CharField(_("source"), max_length=100)
+    count = models.BigIntegerField(_("data points"), default=0)
+
+    class Meta:
+        verbose_name = _("data points")
+        verbose_name_plural = _("data points")
+        constraints = [models.UniqueConstraint(fields=["workspace", "day", "source"], name="data_points_per_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.source}: {self.count}"

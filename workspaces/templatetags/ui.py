@@ -1,0 +1,25 @@
+"""Small pieces that every screen uses. A builtin of the template engine: no ``{% load %}`` needed."""
+
+from datetime import UTC, datetime
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.filter
+def moment(value: datetime | None) -> SafeString | str:
+    """A time in the workspace's zone, with the UTC time on hover; "–" for none."""
+    if value is None:
+        return "–"
+    local = timezone.localtime(value)
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        value.isoformat(timespec="seconds"),
+        f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        date_format(local, "DATETIME_FORMAT"),
+    )
