@@ -1,0 +1,110 @@
+"""What a laptop needs around ``manage.py``: servers' addresses and secrets, set before Django loads.
+
+A deployment sets DATABASE_URL and REDIS_URL and nothing here has any effect, except for the command ``demo``.
+"""
+
+import base64
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from brazeclone.launcher import files, locks, servers
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# Commands that never open a connection: no server is started for them.
+_WITHOUT_SERVERS = frozenset(
+    {
+        "",
+        "check",
+        "collectstatic",
+        "compilemessages",
+        "diffsettings",
+        "findstatic",
+        "help",
+        "makemessages",
+        "messages",
+        "startapp",
+        "version",
+    }
+)
+
+
+def data_root() -> Path:
+    """Where embedded servers and the demo keep their data: BRAZECLONE_DATA_DIR, else ``.data`` beside us."""
+    return Path(os.environ.get("BRAZECLONE_DATA_DIR") or REPOSITORY / ".data").resolve()
+
+
+@contextmanager
+def prepared(arguments: Sequence[str]) -> Iterator[None]:
+    """Complete the environment for ``manage.py`` with these ``arguments``, and hold the servers it needs.
+
+    Raises LauncherError if a server does not start.
+    """
+    root = data_root()
+    command = arguments[1] if len(arguments) > 1 else ""
+    if command == "demo" or "DATABASE_URL" not in os.environ:
+        _set_defaults(local_settings(root))
+    with servers.hold(root, _missing_servers(command, arguments, root), _options()) as urls:
+        os.environ.update(urls)
+        yield
+
+
+def local_settings(root: Path) -> dict[str, str]:
+    """Settings of an installation that lives under ``root``; its secrets are made once and kept there."""
+    kept = kept_values(root)
+    return {"DJANGO_DEBUG": "true", **{name: kept[name] for name in ("SECRET_KEY", "FIELD_ENCRYPTION_KEYS")}}
+
+
+def kept_values(root: Path) -> dict[str, Any]:
+    """What ``root/demo.json`` (mode 0600) remembers: secrets, and what bootstrap has shown."""
+    root.mkdir(parents=True, exist_ok=True, mode=servers.ROOT_MODE)
+    with locks.exclusive(root / "demo.lock"):
+        kept = files.read_json(root / "demo.json")
+        fresh = {
+            "SECRET_KEY": lambda: secrets.token_urlsafe(48),
+            "FIELD_ENCRYPTION_KEYS": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii"),
+        }
+        missing = {name: make() for name, make in fresh.items() if name not in kept}
+        if missing:
+            kept |= missing
+            files.write_json(root / "demo.json", kept)
+    return kept
+
+
+def keep(root: Path, values: dict[str, Any]) -> None:
+    """Add ``values`` to what ``root/demo.json`` remembers."""
+    with locks.exclusive(root / "demo.lock"):
+        files.write_json(root / "demo.json", files.read_json(root / "demo.json") | values)
+
+
+def _missing_servers(command: str, arguments: Sequence[str], root: Path) -> set[str]:
+    """The settings whose servers this call needs, and that nobody has set."""
+    asks_for_help = {"-h", "--help", "--version"} & set(arguments)
+    # Without a running demo, `demo --check` starts one elsewhere and leaves this data directory alone.
+    checks_elsewhere = command == "demo" and "--check" in arguments and running_demo(root) is None
+    if command in _WITHOUT_SERVERS or asks_for_help or checks_elsewhere:
+        return set()
+    return set(servers.VARIABLES) - set(os.environ)
+
+
+def running_demo(root: Path) -> dict[str, Any] | None:
+    """The ports and process id of the demo that runs on ``root`` now; None if none does."""
+    if not locks.is_held(root / "run" / "demo"):
+        return None
+    return files.read_json(root / "demo-running.json") or None
+
+
+def _options() -> servers.Options:
+    defaults = servers.Options()
+    return servers.Options(
+        shared_buffers=os.environ.get("BRAZECLONE_SHARED_BUFFERS", defaults.shared_buffers),
+        valkey_memory=os.environ.get("BRAZECLONE_VALKEY_MEMORY", defaults.valkey_memory),
+    )
+
+
+def _set_defaults(values: dict[str, str]) -> None:
+    for name, value in values.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,73 @@
+"""Embedded servers for tests: a PostgreSQL cluster and a Valkey that live as long as one test process."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from brazeclone.launcher import locks, servers
+from brazeclone.launcher.keeper import Paths
+from brazeclone.launcher.services import SERVICES
+
+ROOT = Path(__file__).resolve().parents[1] / ".data" / "tests"
+FAST = servers.Options(shared_buffers="64MB", valkey_memory="64mb", fast=True)
+
+
+@contextmanager
+def temporary_servers(label: str) -> Iterator[dict[str, str]]:
+    """Run servers in a directory of their own; yields DATABASE_URL and REDIS_URL. Nothing is left behind."""
+    ROOT.mkdir(parents=True, exist_ok=True, mode=servers.ROOT_MODE)
+    for path in (ROOT.parent, ROOT):
+        path.chmod(path.stat().st_mode | (servers.ROOT_MODE & 0o011))
+    _sweep()
+    root = Path(tempfile.mkdtemp(prefix=f"{label}-", dir=ROOT))
+    root.chmod(servers.ROOT_MODE)
+    with locks.exclusive(root / "in-use"):
+        with servers.hold(root, options=FAST) as urls:
+            yield urls
+        wait_until_stopped(root)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def wait_until_stopped(root: Path, seconds: float = 20.0) -> None:
+    """Wait until no keeper runs for ``root``. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while any(is_kept(root, kind.name) for kind in SERVICES):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"The servers of {root} still run.")
+        time.sleep(0.02)
+
+
+def is_kept(root: Path, name: str) -> bool:
+    """Whether a keeper runs for the server ``name`` of ``root``."""
+    return locks.is_held(Paths(root, name).keeper)
+
+
+def pids(root: Path) -> dict[str, dict[str, int]]:
+    """Process ids by server: ``pid`` and ``keeper_pid``."""
+    from brazeclone.launcher import files
+
+    return {kind.name: files.read_json(Paths(root, kind.name).state) for kind in SERVICES}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process lives; one that has ended and was not yet waited for does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def _sweep() -> None:
+    """Remove what test processes that were killed have left."""
+    for root in ROOT.iterdir():
+        if not locks.is_held(root / "in-use") and time.time() - root.stat().st_mtime > 60:
+            wait_until_stopped(root)
+            shutil.rmtree(root, ignore_errors=True)
