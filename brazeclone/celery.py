@@ -1,4 +1,4 @@
-"""The Celery application. Tasks live in each app's ``tasks.py`` and are thin: they call a function that tests can call."""
+"""The Celery application. Tasks live in each app's ``tasks.py``; each calls a function that tests can call."""
 
 import os
 

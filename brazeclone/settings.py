@@ -1,7 +1,7 @@
 """Settings by environment. Every variable is documented in README.md, "Settings".
 
-Safe by default: without DJANGO_DEBUG the site wants a SECRET_KEY, FIELD_ENCRYPTION_KEYS, ALLOWED_HOSTS, DATABASE_URL and
-REDIS_URL, redirects to https and marks its cookies secure. ``make demo`` and ``manage.py`` fill in what a laptop needs.
+Safe by default: without DJANGO_DEBUG the site wants a SECRET_KEY, FIELD_ENCRYPTION_KEYS, ALLOWED_HOSTS, DATABASE_URL
+and REDIS_URL, redirects to https and marks its cookies secure. ``make demo`` and ``manage.py`` fill in what a laptop needs.
 """
 
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
-from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -18,14 +17,16 @@ env = environ.Env()
 
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
 
-# --- Secrets -----------------------------------------------------------------------------------------------------------
+# --- Secrets ---
 _DEVELOPMENT_KEY = "development-only-" + "0" * 40
 _DEVELOPMENT_FERNET = "ZGV2ZWxvcG1lbnQtb25seS1rZXktMDAwMDAwMDAwMDA="
 SECRET_KEY = env.str("SECRET_KEY", default=_DEVELOPMENT_KEY) if DEBUG else env.str("SECRET_KEY")
 # Fernet keys, newest first: the first encrypts, all of them decrypt (see the command ``rotate_encryption``).
-FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[_DEVELOPMENT_FERNET]) if DEBUG else env.list("FIELD_ENCRYPTION_KEYS")
+FIELD_ENCRYPTION_KEYS = (
+    env.list("FIELD_ENCRYPTION_KEYS", default=[_DEVELOPMENT_FERNET]) if DEBUG else env.list("FIELD_ENCRYPTION_KEYS")
+)
 
-# --- Addresses ---------------------------------------------------------------------------------------------------------
+# --- Addresses ---
 # What partners and the dashboard show as our REST endpoint; no slash at its end.
 PUBLIC_URL = env.str("PUBLIC_URL", default="http://localhost:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
@@ -33,7 +34,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
 # A Mixpanel sandbox of ours: adds the region "Sandbox" to the Mixpanel forms. Empty: no such region.
 MIXPANEL_SANDBOX_URL = env.str("MIXPANEL_SANDBOX_URL", default="").rstrip("/")
 
-# --- Applications, from the ground floor up ------------------------------------------------------------------------------
+# --- Applications, from the ground floor up ---
 INSTALLED_APPS = [
     "brazeclone.apps.BrazecloneConfig",
     "unfold.apps.BasicAppConfig",
@@ -96,7 +97,7 @@ TEMPLATES = [
     },
 ]
 
-# --- Data ----------------------------------------------------------------------------------------------------------------
+# --- Data ---
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         **env.db_url("DATABASE_URL", default="postgres://localhost/brazeclone"),
@@ -107,10 +108,16 @@ DATABASES: dict[str, dict[str, Any]] = {
     }
 }
 REDIS_URL = env.str("REDIS_URL", default="redis://localhost:6379/0")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "brazeclone"}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "brazeclone",
+    }
+}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 
-# --- Background work: messages are wake-up calls, all state is in PostgreSQL ---------------------------------------------
+# --- Background work: messages are wake-up calls, all state is in PostgreSQL ---
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -120,13 +127,17 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A request must not wait for a broker that is down: the wake-up call is dropped and beat finds the work.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 10, "visibility_timeout": 3600}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 2,
+    "socket_timeout": 10,
+    "visibility_timeout": 3600,
+}
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = env.int("BEAT_MAX_LOOP_INTERVAL", default=5)
 CELERY_TIMEZONE = "UTC"
 
-# --- Cohorts --------------------------------------------------------------------------------------------------------------
+# --- Cohorts ---
 # How many waiting identifiers a reader folds itself; above that it shows what is stored and says how many wait.
 FOLD_ON_READ_LIMIT = env.int("FOLD_ON_READ_LIMIT", default=20_000)
 # Requests of one export are one run when the gap between two of them is below this many seconds.
@@ -136,7 +147,7 @@ WEBHOOK_SESSION_TIMEOUT = env.int("WEBHOOK_SESSION_TIMEOUT", default=6 * 3600)
 MIXPANEL_QUERY_TIMEOUT = env.int("MIXPANEL_QUERY_TIMEOUT", default=60)
 MIXPANEL_QUERIES_PER_HOUR = env.int("MIXPANEL_QUERIES_PER_HOUR", default=60)
 
-# --- Currents ---------------------------------------------------------------------------------------------------------------
+# --- Currents ---
 EVENT_RETENTION_DAYS = env.int("EVENT_RETENTION_DAYS", default=30)
 CURRENTS_FLUSH_INTERVAL = env.float("CURRENTS_FLUSH_INTERVAL", default=60.0)
 CURRENTS_REQUEST_TIMEOUT = env.float("CURRENTS_REQUEST_TIMEOUT", default=30.0)
@@ -147,7 +158,7 @@ CURRENTS_BACKOFF_JITTER = env.list("CURRENTS_BACKOFF_JITTER", cast=float, defaul
 CURRENTS_PROBE_SECONDS = env.list("CURRENTS_PROBE_SECONDS", cast=float, default=[120.0, 300.0])
 CURRENTS_REQUESTS_IN_FLIGHT = env.int("CURRENTS_REQUESTS_IN_FLIGHT", default=16)
 
-# --- REST -------------------------------------------------------------------------------------------------------------------
+# --- REST ---
 REST_BODY_LIMIT = env.int("REST_BODY_LIMIT", default=5 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = REST_BODY_LIMIT
 REST_FRAMEWORK = {
@@ -159,12 +170,12 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 
-# --- Mail --------------------------------------------------------------------------------------------------------------------
+# --- Mail ---
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="brazeclone@localhost")
 
-# --- Languages and times --------------------------------------------------------------------------------------------------------
+# --- Languages and times ---
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("ja", _("Japanese"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
@@ -172,7 +183,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
 
-# --- Static files -------------------------------------------------------------------------------------------------------------
+# --- Static files ---
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -187,7 +198,7 @@ STORAGES = {
     },
 }
 
-# --- Safety --------------------------------------------------------------------------------------------------------------------
+# --- Safety ---
 _HTTPS = urlsplit(PUBLIC_URL).scheme == "https" or not DEBUG
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=_HTTPS)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
@@ -199,7 +210,7 @@ SESSION_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
-# --- Logs: one readable line each; Django's request log never holds a body or a header ------------------------------------------
+# --- Logs: one readable line each; Django's request log never holds a body or a header ---
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -209,7 +220,7 @@ LOGGING = {
     "loggers": {"django.server": {"handlers": ["console"], "propagate": False}},
 }
 
-# --- The dashboard ---------------------------------------------------------------------------------------------------------------
+# --- The dashboard ---
 UNFOLD = {
     "SITE_TITLE": "brazeclone",
     "SITE_HEADER": "brazeclone",
@@ -219,7 +230,6 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": False,
     "SHOW_LANGUAGES": True,
-    "LOGIN": {"redirect_after": reverse_lazy("admin:index")},
     "STYLES": ["brazeclone.dashboard.frame.stylesheet"],
     "SCRIPTS": ["brazeclone.dashboard.frame.script"],
     "BORDER_RADIUS": "4px",
@@ -244,6 +254,5 @@ UNFOLD = {
         "show_all_applications": False,
         "navigation": "brazeclone.dashboard.frame.navigation",
     },
-    "SITE_DROPDOWN": "brazeclone.dashboard.frame.workspace_picker",
-    "DASHBOARD_CALLBACK": "brazeclone.dashboard.frame.home",
+    "DASHBOARD_CALLBACK": "brazeclone.dashboard.home.home",
 }

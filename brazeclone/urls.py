@@ -1,20 +1,37 @@
 """All addresses: the dashboard below /admin/, REST paths at the root."""
 
 from django.contrib import admin
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import include, path
+from django.views import defaults
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
-
-
-def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
-    """Programs get JSON also where nothing is."""
-    return JsonResponse({"message": "There is no such endpoint."}, status=404)
-
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/language/", set_language, name="set_language"),
     path("admin/", admin.site.urls),
+    path("", include("currents.urls")),
+    path("", include("profiles.urls")),
+    path("", include("partners.urls")),
+    path("", include("segments.urls")),
 ]
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """People get a page, programs get JSON."""
+    if request.path_info.startswith("/admin/"):
+        return defaults.page_not_found(request, exception)
+    return JsonResponse({"message": "There is no such endpoint."}, status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """The same for an error of ours; neither tells more than that it happened."""
+    if request.path_info.startswith("/admin/"):
+        return defaults.server_error(request)
+    return JsonResponse({"message": "An internal error occurred."}, status=500)
+
+
+handler404 = not_found
+handler500 = server_error

@@ -4,7 +4,7 @@ from django.db import connection
 
 
 def log_data_points(workspace_id: int, source: str, count: int) -> None:
-    """Add ``count`` data points to today's (UTC) total of ``source``, in the caller's transaction. Zero writes nothing."""
+    """Add ``count`` data points to today's (UTC) total of ``source``, in the caller's transaction."""
     if count <= 0:
         return
     with connection.cursor() as cursor:

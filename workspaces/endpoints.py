@@ -1,4 +1,4 @@
-"""The permissions that a REST API key can have, one per endpoint, under Braze's names (Braze: REST API key permissions)."""
+"""The permissions that a REST API key can have, one per endpoint, under Braze's names (Braze: API key permissions)."""
 
 from typing import Final
 

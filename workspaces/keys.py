@@ -17,7 +17,7 @@ class NewKey:
 
 
 def new_key() -> NewKey:
-    """Draw a new key of 256 random bits, as 64 hexadecimal digits (only letters and digits survive every client's form)."""
+    """Draw a new key of 256 random bits, as 64 hexadecimal digits (letters and digits survive every client's form)."""
     return describe_key(secrets.token_hex(32))
 
 
@@ -27,5 +27,5 @@ def describe_key(secret: str) -> NewKey:
 
 
 def digest_of(secret: str) -> bytes:
-    """SHA-256 of a key. No salt and no stretching: the key itself holds 256 bits, and the digest must be found by an index."""
+    """SHA-256 of a key. No salt, no stretching: the key itself holds 256 bits, and an index must find the digest."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

@@ -31,7 +31,7 @@ class BodyTooLarge(exceptions.APIException):
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """``Authorization: Bearer <REST API key>``: sets ``request.auth`` to the key, whose workspace the request is about."""
+    """``Authorization: Bearer <REST API key>``: sets ``request.auth`` to the key, which names the workspace."""
 
     def authenticate(self, request: Request) -> tuple[None, ApiKey] | None:
         scheme, _, secret = get_authorization_header(request).partition(b" ")
