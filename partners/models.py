@@ -1,7 +1,8 @@
 """Partner integrations, their keys, and the cohorts that come in through them."""
 
 import uuid
-from typing import Any
+from datetime import timedelta
+from typing import ClassVar
 
 from django.db import models
 from django.db.models.functions import Now
@@ -74,6 +75,13 @@ class DataImportKey(KeyModel):
         )
 
 
+class CohortManager(models.Manager["Cohort"]):
+    """Leaves the members in the database until they are asked for: a cohort of millions is megabytes."""
+
+    def get_queryset(self) -> "models.QuerySet[Cohort]":
+        return super().get_queryset().defer("members")
+
+
 class Cohort(models.Model):
     """A named set of users owned by a partner; identified by (workspace, partner, cohort_id)."""
 
@@ -104,6 +112,10 @@ class Cohort(models.Model):
     # Of a pulled cohort only:
     sync = models.CharField(_("sync"), max_length=10, choices=Sync, blank=True)
     next_pull_at = models.DateTimeField(_("next sync"), null=True, db_index=True)
+    #: How many users the partner said it has: what a pull will cost.
+    partner_count = models.BigIntegerField(null=True, editable=False)
+
+    objects: ClassVar[CohortManager] = CohortManager()
 
     class Meta:
         verbose_name = _("cohort")
@@ -114,9 +126,18 @@ class Cohort(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_pulled(self) -> bool:
+        """Whether we fetch it; all others are sent to us."""
+        return bool(self.sync)
+
 
 class SyncRun(models.Model):
-    """One export of a cohort as it arrived: what came, what it changed, what matched nobody."""
+    """One export of a cohort as it arrived: what came, what it changed, what matched nobody.
+
+    ``received`` = ``added`` + ``removed`` + ``already_there`` + ``unmatched`` for differences, unless an email names
+    several users. ``already_there`` counts what asked for what was so: in for a member, out for a non-member.
+    """
 
     class Status(models.TextChoices):
         RUNNING = "running", _("Running")
@@ -124,11 +145,23 @@ class SyncRun(models.Model):
         INCOMPLETE = "incomplete", _("Incomplete")
         FAILED = "failed", _("Failed")
 
+    class Problem(models.TextChoices):
+        """Why a run did not end well; ``error`` holds the other side's own words."""
+
+        REPLACED = "replaced", _("A newer full copy arrived before this one was complete.")
+        TIMED_OUT = "timed_out", _("Its pages stopped arriving before all were there.")
+        UNAUTHORIZED = "unauthorized", _("The partner refused the service account. Check it in the connection.")
+        REFUSED = "refused", _("The partner refused the query.")
+        RATE_LIMITED = "rate_limited", _("The partner asked us to wait. The pull goes on by itself.")
+        UNREACHABLE = "unreachable", _("The partner could not be reached. The pull is tried again by itself.")
+        BAD_ANSWER = "bad_answer", _("The partner's answer could not be read. The pull is tried again by itself.")
+        STOPPED = "stopped", _("The pull was stopped.")
+
     cohort = models.ForeignKey(Cohort, models.CASCADE, related_name="runs", verbose_name=_("cohort"))
     source = models.CharField(_("source"), max_length=10, choices=Cohort.Source)
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.RUNNING)
     started_at = models.DateTimeField(_("started"), db_default=Now())
-    #: The arrival of the run's last request, or the end of its fold.
+    #: The arrival of the run's last request.
     ended_at = models.DateTimeField(_("ended"), null=True)
     requests = models.IntegerField(_("requests"), default=0)
     received = models.BigIntegerField(_("received"), default=0)
@@ -137,55 +170,123 @@ class SyncRun(models.Model):
     already_there = models.BigIntegerField(_("already there"), default=0)
     unmatched = models.BigIntegerField(_("unmatched"), default=0)
     data_points = models.BigIntegerField(_("data points"), default=0)
+    #: Live members after the run, for the chart of the cohort's size.
+    size_after = models.BigIntegerField(_("size afterwards"), null=True)
+    problem = models.CharField(_("problem"), max_length=20, choices=Problem, blank=True)
     error = models.TextField(_("error"), blank=True)
-    # Of a webhook's full copy only:
+    #: The partner's own name of this export, where it gives one.
     session_id = models.CharField(max_length=200, blank=True)
+    #: Of a full copy in pages only.
     total_pages = models.IntegerField(null=True)
 
     class Meta:
         verbose_name = _("sync run")
         verbose_name_plural = _("sync runs")
         ordering = ["-started_at", "-id"]
-        indexes = [models.Index(fields=["cohort", "-started_at"], name="run_recent")]
+        indexes = [
+            models.Index(fields=["cohort", "-started_at"], name="run_recent"),
+            models.Index(fields=["cohort", "session_id"], name="run_session", condition=~models.Q(session_id="")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.cohort} {self.started_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From the first request's arrival to the last one's."""
+        return self.ended_at - self.started_at if self.ended_at else None
+
+
+class RunSets(models.Model):
+    """Whom a run added and removed: the answer to "is this user in it, and why"."""
+
+    run = models.OneToOneField(SyncRun, models.CASCADE, primary_key=True, related_name="sets")
+    added = ProfileSetField()
+    removed = ProfileSetField()
+
+    def __str__(self) -> str:
+        return f"+{len(self.added)} -{len(self.removed)}"
+
+
+class FullCopy(models.Model):
+    """A full copy of a cohort on its way in: its pages gather, then it replaces the members, then this row goes.
+
+    It counts from its ``position`` in the arrival order, the arrival of its first page. What later differences did to
+    the members meanwhile is kept in ``later_added`` and ``later_removed``, and done again on top of the copy.
+    """
+
+    run = models.OneToOneField(SyncRun, models.CASCADE, primary_key=True, related_name="copy")
+    cohort = models.ForeignKey(Cohort, models.CASCADE, related_name="copies")
+    position = models.BigIntegerField()
+    #: None while a pull does not know yet how many there are.
+    total_pages = models.IntegerField(null=True)
+    #: When its last missing page arrived; from then on it waits to be folded.
+    complete_at = models.DateTimeField(null=True)
+    #: The members matched so far: a large copy is matched in several transactions.
+    matched = ProfileSetField()
+    later_added = ProfileSetField()
+    later_removed = ProfileSetField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cohort"], name="one_copy_gathers", condition=models.Q(complete_at__isnull=True)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}"
 
 
 class CohortChange(models.Model):
     """One request's raw change list, appended in arrival order and folded later; the row goes when it has been folded.
 
-    ``changes`` is a list of ``[kind, label, id, remove]``: kind is "external_id", "alias", "device" or "email", label is
-    the alias label or "". A ``full_copy`` row is one page of a webhook session, or a whole pull: it replaces the members.
+    ``changes`` is JSON, see ``partners.changes``. A row with a ``copy`` is one page of a full copy; the others are
+    differences, and the fold finds or makes their run.
     """
 
     cohort = models.ForeignKey(Cohort, models.CASCADE, related_name="changes")
-    run = models.ForeignKey(SyncRun, models.CASCADE, related_name="changes")
+    source = models.CharField(max_length=10, choices=Cohort.Source)
+    session_id = models.CharField(max_length=200, blank=True)
     received_at = models.DateTimeField(db_default=Now())
-    full_copy = models.BooleanField(default=False)
+    copy = models.ForeignKey(FullCopy, models.CASCADE, null=True, related_name="pages")
     page = models.IntegerField(null=True)
     identifiers = models.IntegerField()
-    changes: Any = models.JSONField()
+    changes = models.BinaryField()
 
     class Meta:
         indexes = [models.Index(fields=["cohort", "id"], name="change_order")]
+        constraints = [models.UniqueConstraint(fields=["copy", "page"], name="page_once")]
 
     def __str__(self) -> str:
         return f"{self.cohort_id}: {self.identifiers}"
 
 
 class UnmatchedId(models.Model):
-    """An identifier that was to be added to a cohort and matched nobody."""
+    """An identifier that was to be added to a cohort and matched nobody, waiting for its user to appear.
+
+    With ``cancelled`` it is the trace of a removal that arrived after a full copy still on its way: the identifier
+    must not wait when that copy names it.
+    """
 
     cohort = models.ForeignKey(Cohort, models.CASCADE, related_name="unmatched")
     run = models.ForeignKey(SyncRun, models.CASCADE, related_name="unmatched_ids")
-    kind = models.CharField(max_length=12)
-    label = models.CharField(max_length=512, blank=True)
-    value = models.TextField()
-    since = models.DateTimeField(db_default=Now())
+    #: Of kind, label and value: an index over these would not hold the longest.
+    digest = models.BinaryField(max_length=16)
+    kind = models.CharField(_("kind"), max_length=12)
+    label = models.CharField(_("alias label"), max_length=512, blank=True)
+    value = models.TextField(_("identifier"))
+    since = models.DateTimeField(_("since"), db_default=Now())
+    #: Where in the arrival order it was last asked for.
+    position = models.BigIntegerField()
+    cancelled = models.BooleanField(default=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["cohort", "kind", "label", "value"], name="unmatched_once")]
+        constraints = [models.UniqueConstraint(fields=["cohort", "digest"], name="unmatched_once")]
+        indexes = [
+            models.Index(fields=["digest"], name="unmatched_digest"),
+            models.Index(fields=["run"], name="unmatched_run"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.value}"
@@ -198,7 +299,10 @@ class PullConnection(models.Model):
     options = models.JSONField(default=dict)
     secrets = SecretsField()
     updated_at = models.DateTimeField(auto_now=True)
+    problem = models.CharField(max_length=20, choices=SyncRun.Problem, blank=True)
     last_error = models.TextField(blank=True)
+    #: The partner asked us not to query before this moment.
+    wait_until = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return str(self.integration)
@@ -208,10 +312,11 @@ class PullQuery(models.Model):
     """One request to a partner's query API: the rate limits are counted over these."""
 
     connection = models.ForeignKey(PullConnection, models.CASCADE, related_name="queries")
-    started_at = models.DateTimeField(db_default=Now(), db_index=True)
+    started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["connection", "started_at"], name="pull_query_recent")]
 
     def __str__(self) -> str:
         return f"{self.started_at}"
-
-
