@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from brazeclone.launcher import locks, servers
+from brazeclone.launcher import files, locks, servers
 from brazeclone.launcher.keeper import Paths
 from brazeclone.launcher.services import SERVICES
 
-ROOT = Path(__file__).resolve().parents[1] / ".data" / "tests"
+REPOSITORY = Path(__file__).resolve().parents[1]
+ROOT = REPOSITORY / ".data" / "tests"
 FAST = servers.Options(shared_buffers="64MB", valkey_memory="64mb", fast=True)
 
 
@@ -48,8 +49,6 @@ def is_kept(root: Path, name: str) -> bool:
 
 def pids(root: Path) -> dict[str, dict[str, int]]:
     """Process ids by server: ``pid`` and ``keeper_pid``."""
-    from brazeclone.launcher import files
-
     return {kind.name: files.read_json(Paths(root, kind.name).state) for kind in SERVICES}
 
 

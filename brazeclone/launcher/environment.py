@@ -63,13 +63,9 @@ def kept_values(root: Path) -> dict[str, Any]:
     root.mkdir(parents=True, exist_ok=True, mode=servers.ROOT_MODE)
     with locks.exclusive(root / "demo.lock"):
         kept = files.read_json(root / "demo.json")
-        fresh = {
-            "SECRET_KEY": lambda: secrets.token_urlsafe(48),
-            "FIELD_ENCRYPTION_KEYS": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii"),
-        }
-        missing = {name: make() for name, make in fresh.items() if name not in kept}
-        if missing:
-            kept |= missing
+        if "SECRET_KEY" not in kept:
+            fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii")
+            kept |= {"SECRET_KEY": secrets.token_urlsafe(48), "FIELD_ENCRYPTION_KEYS": fernet_key}
             files.write_json(root / "demo.json", kept)
     return kept
 

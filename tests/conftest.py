@@ -1,0 +1,112 @@
+"""Fixtures for all tests: quick passwords, a real running stack, a real browser."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser import find_chromium
+from tests.stack import Stack
+
+ARTIFACTS = Path(__file__).resolve().parents[1] / ".data" / "test-artifacts"
+_CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_has_failed = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hash passwords with one round: the hash says so itself, so every process can check it."""
+    config.addinivalue_line("markers", "soak: the long version of a test, run by `make soak`")
+    PBKDF2PasswordHasher.iterations = 1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the soaks out unless they are asked for with ``-m``."""
+    if config.option.markexpr:
+        return
+    soaks = [item for item in items if item.get_closest_marker("soak")]
+    config.hook.pytest_deselected(items=soaks)
+    items[:] = [item for item in items if item not in soaks]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Remember how the test went, for fixtures that keep evidence of a failure."""
+    report = yield
+    if report.failed:
+        item.stash[_has_failed] = True
+    return report
+
+
+@pytest.fixture
+def stack(transactional_db: None, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
+    """Web server, Celery worker and sandbox as real processes on this test's database. See ``tests/stack.py``."""
+    running = Stack(tmp_path / "stack")
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+        if _failed(request.node):
+            running.keep_logs(_artifacts(request.node))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium: the one that the system has, else Playwright's own."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=find_chromium(), args=_CHROMIUM_ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def new_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+    """Opens a page in a context of its own: ``new_page(locale="ja", viewport={...})``, as Playwright names them.
+
+    A test that fails leaves a screenshot and a trace of each page in ``.data/test-artifacts/``.
+    """
+    contexts: list[BrowserContext] = []
+
+    def open_page(**options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en", **options})
+        context.set_default_timeout(15_000)
+        context.tracing.start(screenshots=True, snapshots=True)
+        contexts.append(context)
+        return context.new_page()
+
+    yield open_page
+    for number, context in enumerate(contexts):
+        if _failed(request.node):
+            directory = _artifacts(request.node)
+            for page in context.pages:
+                page.screenshot(path=directory / f"page-{number}.png", full_page=True)
+            context.tracing.stop(path=directory / f"trace-{number}.zip")
+        context.close()
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Page]) -> Page:
+    """A page in a fresh context, 1280 by 900, in English."""
+    return new_page()
+
+
+def _failed(item: pytest.Item) -> bool:
+    return item.stash.get(_has_failed, False)
+
+
+def _artifacts(item: pytest.Item) -> Path:
+    directory = ARTIFACTS / re.sub(r"[^\w.-]+", "-", item.nodeid)[-120:]
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
