@@ -3,9 +3,11 @@
 import argparse
 import dataclasses
 import logging
+import signal
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 
 from sandbox.app import create_app
 from sandbox.config import CREDENTIALS, Settings, settings_from_environment
@@ -29,8 +31,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     where = f"http://{given.host}:{given.port}/"
     log.info("Mixpanel sandbox at %s (data in %s)", where, given.data or "memory only")
+    # uvicorn raises the signal that stopped it again when all is closed: then the exit is a clean one.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
     build_server(app, given.host, given.port).run()
     return 0
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def _parser(defaults: Settings) -> argparse.ArgumentParser:

@@ -91,7 +91,7 @@ async def summary(request: Request, sandbox: Sandbox) -> Response:
             "queries": traffic.requests["/api/query"],
             "statuses": dict(traffic.statuses),
             "max_in_flight": traffic.max_in_flight,
-            "version": store.version,
+            "version": sandbox.version,
         }
     )
 

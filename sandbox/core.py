@@ -29,6 +29,13 @@ class Sandbox:
         if settings.seed and self.store.is_new:
             self._seed()
 
+    @property
+    def version(self) -> str:
+        """Differs whenever the page would look different."""
+        running = sum(export.running for export in self.store.exports.values())
+        rules = [rule.id for rule in self.misbehaviour.rules]
+        return f"{self.store.version}-{self.traffic.requests.total()}-{running}-{rules}"
+
     def change_settings(self, **changes: object) -> None:
         """Replace settings while running (not kept over a restart)."""
         self.settings = dataclasses.replace(self.settings, **changes)  # type: ignore[arg-type]

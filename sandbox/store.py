@@ -29,7 +29,7 @@ class Store:
         self.exports: dict[int, Export] = {}
         self.connection: Connection | None = None
         self.version = 0
-        """Grows with every change, so that a page knows when to look again."""
+        """Grows with every change."""
         self._seen: set[tuple[str, int, str, str]] = set()
         self._last_cohort = 0
         self._journal = Journal(folder) if folder else None
