@@ -1,9 +1,9 @@
 """Workspaces and what belongs to them: people, apps, REST API keys, data points."""
 
 import uuid
-from typing import Any, ClassVar
+from typing import Any
 
-from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
@@ -18,9 +18,7 @@ from workspaces.roles import Action, Role, role_may
 class User(AbstractUser):
     """A person who logs in to the dashboard. What they may do follows from their role in a workspace."""
 
-    objects: ClassVar[UserManager["User"]] = UserManager()
-
-    class Meta(AbstractUser.Meta):
+    class Meta:
         verbose_name = _("person")
         verbose_name_plural = _("people")
 

@@ -4,7 +4,7 @@ Braze: API overview. Errors are ``{"message": "..."}``; a bad key is 401, a body
 """
 
 import zlib
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from django.conf import settings
@@ -17,9 +17,12 @@ from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView, set_rollback
 
 from workspaces.models import ApiKey, Workspace
+
+if TYPE_CHECKING:
+    # DRF's views import the settings, and these name classes of this module.
+    from rest_framework.views import APIView
 
 NESTING_LIMIT = 64
 
@@ -52,7 +55,7 @@ class HasEndpointPermission(BasePermission):
 
     message = "Unauthorized access: this API key lacks the permission for this endpoint"
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         if not isinstance(request.auth, ApiKey):
             raise exceptions.NotAuthenticated("Invalid API key")
         if cast(Any, view).endpoint not in request.auth.permissions:
@@ -154,6 +157,8 @@ class JsonRenderer(BaseRenderer):
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | HttpResponse | None:
     """Every refusal as ``{"message": ...}``; anything unforeseen is left to Django (500, logged)."""
+    from rest_framework.views import set_rollback
+
     if not isinstance(error, exceptions.APIException):
         return None
     headers = {}
