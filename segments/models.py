@@ -52,6 +52,8 @@ class SegmentChange(models.Model):
     made_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     made_at = models.DateTimeField(db_default=Now())
     name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
     filters = models.JSONField()
 
     class Meta:

@@ -1,0 +1,92 @@
+"""``<Partner> Cohorts``: who is in a cohort that a partner sent.
+
+A leaf names cohorts by the partner's own cohort id, so it still means the same when the partner sends a cohort anew.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from django.db.models import Case, IntegerField, Value, When
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from partners.models import Cohort
+from partners.reading import cohort_members
+from partners.registry import Partner
+from profiles.sets import ProfileSet
+from segments.filters.base import Context, Filter, Leaf, Operator, Option, UnusableError
+from segments.filters.values import Several
+
+#: The cohorts that leaves name, by the partner's id: pk, name, archived_at.
+Known = dict[str, dict[str, Any]]
+
+
+class CohortFilter(Filter):
+    """All leaves of an evaluation read their cohorts together; a leaf over several is their union."""
+
+    group = _("User Attributes")
+    depends_on = frozenset({"partners.cohorts"})
+    operators = (
+        Operator("includes", _("includes"), Several(search=True)),
+        Operator("does_not_include", _("does not include"), Several(search=True), negates="includes"),
+    )
+
+    def __init__(self, partner: Partner) -> None:
+        self.partner_slug = partner.slug
+        self.key = f"{partner.slug}_cohorts"  # type: ignore[misc]
+        self.name = format_lazy(_("{partner} Cohorts"), partner=partner.name)
+
+    def find(self, leaves: Sequence[Leaf], context: Context) -> list[ProfileSet | UnusableError]:
+        known = self._cohorts(context.workspace_id, leaves)
+        broken = self._broken(leaves, known)
+        usable = [leaf for leaf in leaves if leaf.id not in broken]
+        members = cohort_members(context.workspace_id, {known[one]["pk"] for leaf in usable for one in leaf.value})
+        return [
+            broken[leaf.id] if leaf.id in broken else ProfileSet.union(members[known[one]["pk"]] for one in leaf.value)
+            for leaf in leaves
+        ]
+
+    def unusable(self, workspace_id: int, leaves: Sequence[Leaf]) -> dict[str, UnusableError]:
+        return self._broken(leaves, self._cohorts(workspace_id, leaves))
+
+    def search(self, workspace_id: int, query: str, limit: int) -> list[Option]:
+        cohorts = Cohort.objects.filter(
+            integration__workspace=workspace_id, integration__partner_slug=self.partner_slug, archived_at=None
+        )
+        wanted = query.strip()
+        if wanted:
+            cohorts = cohorts.filter(name__icontains=wanted) | cohorts.filter(cohort_id=wanted)
+        first = When(name__istartswith=wanted, then=0)
+        order = Case(first, default=Value(1), output_field=IntegerField())
+        rows = cohorts.order_by(order, "name", "pk").values_list("cohort_id", "name", "size")[:limit]
+        return [Option(cohort_id, name, f"{size:,}") for cohort_id, name, size in rows]
+
+    def labels(self, workspace_id: int, values: Collection[str]) -> dict[str, str]:
+        return dict(
+            Cohort.objects.filter(
+                integration__workspace=workspace_id, integration__partner_slug=self.partner_slug, cohort_id__in=values
+            ).values_list("cohort_id", "name")
+        )
+
+    def _cohorts(self, workspace_id: int, leaves: Sequence[Leaf]) -> Known:
+        wanted = {one for leaf in leaves for one in leaf.value}
+        rows = Cohort.objects.filter(
+            integration__workspace=workspace_id, integration__partner_slug=self.partner_slug, cohort_id__in=wanted
+        ).values("pk", "cohort_id", "name", "archived_at")
+        return {row["cohort_id"]: {**row} for row in rows}
+
+    @staticmethod
+    def _broken(leaves: Sequence[Leaf], known: Known) -> dict[str, UnusableError]:
+        return {leaf.id: UnusableError(text) for leaf in leaves for text in _faults(leaf, known)}
+
+
+def _faults(leaf: Leaf, known: Known) -> Iterator[str]:
+    """The first thing that is wrong with the leaf's cohorts, if anything is."""
+    for one in leaf.value:
+        if one not in known:
+            yield _now("The cohort with the id “%(id)s” does not exist. Choose another one or remove it.") % {"id": one}
+            return
+        if known[one]["archived_at"]:
+            yield _now("The cohort “%(name)s” is archived. Choose another one or remove it.") % known[one]
+            return

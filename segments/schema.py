@@ -1,0 +1,78 @@
+"""The published JSON Schema (draft 2020-12) of a filter tree, made from the registry so that the two cannot differ."""
+
+from typing import Any
+
+from segments import tree
+from segments.filters.base import Filter, Operator
+from segments.filters.registry import filters
+
+_ID = {"type": "string", "pattern": f"^{tree.ID_PATTERN.pattern}$"}
+
+
+def schema() -> dict[str, Any]:
+    """A JSON Schema that every tree which ``segments.tree.parse`` accepts satisfies."""
+    rows = {"type": "array", "items": {"$ref": "#/$defs/row"}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Segment filters",
+        "description": "Who used one of the apps, passes every row and no exclusion group is in the segment.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "apps": {
+                "description": "null: users of all apps. Else users of any of these apps (app ids).",
+                "type": ["array", "null"],
+                "items": {"type": "string", "format": "uuid"},
+                "minItems": 1,
+                "maxItems": tree.MAX_APPS,
+            },
+            "rows": {**rows, "description": "Joined by AND. No row: everybody.", "maxItems": tree.MAX_ROWS},
+            "exclude": {
+                "description": "Exclusion groups, joined by AND NOT.",
+                "type": "array",
+                "items": {"$ref": "#/$defs/group"},
+                "maxItems": tree.MAX_GROUPS,
+            },
+        },
+        "$defs": {
+            "group": {
+                "description": "Whoever passes all of its rows is left out.",
+                **_object(rows={**rows, "minItems": 1, "maxItems": tree.MAX_ROWS}),
+            },
+            "row": {
+                "description": "A user passes a row by passing any of its filters.",
+                **_object(
+                    filters={
+                        "type": "array",
+                        "items": {"oneOf": [_leaf(*one) for one in _comparisons()]},
+                        "minItems": 1,
+                        "maxItems": tree.MAX_LEAVES,
+                    }
+                ),
+            },
+        },
+    }
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [*properties],
+        "properties": {"id": _ID, **properties},
+    }
+
+
+def _comparisons() -> list[tuple[Filter, str, Operator]]:
+    return [(one, type_, operator) for one in filters() for type_, operator in one.all_operators()]
+
+
+def _leaf(one: Filter, type_: str, operator: Operator) -> dict[str, Any]:
+    properties: dict[str, Any] = {"filter": {"const": one.key}, "operator": {"const": operator.key}}
+    if one.has_attribute:
+        properties["attribute"] = {"type": "string", "minLength": 1, "maxLength": tree.MAX_ATTRIBUTE}
+        properties["type"] = {"const": type_}
+    described = _object(**properties, value=operator.value.schema())
+    if operator.value.schema() == {"type": "null"}:
+        described["required"].remove("value")
+    return described
