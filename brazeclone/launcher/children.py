@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -31,6 +32,7 @@ class Child:
         self.name = name
         self._colour = colour
         self._rest = b""
+        self.recent: deque[str] = deque(maxlen=100)
         self.process = subprocess.Popen(
             command,
             env=environment,
@@ -52,7 +54,14 @@ class Child:
         """Print the whole lines in ``chunk`` under the child's name; the rest waits for its end."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
-            write(self.name, line.decode("utf-8", "replace"), self._colour)
+            text = line.decode("utf-8", "replace").rstrip()
+            self.recent.append(text)
+            write(self.name, text, self._colour)
+
+    def show_rest(self) -> None:
+        """Print a last line that has no end."""
+        if self._rest:
+            self.show(b"\n")
 
     def signal_group(self, number: signal.Signals) -> None:
         """Send a signal to the process and all that it has started."""
@@ -94,6 +103,10 @@ class Children:
                 raise LauncherError(f"{what} did not answer within {seconds:.0f} seconds: see the lines above.")
             self.pump(0.1)
 
+    def has_said(self, name: str, text: str) -> bool:
+        """Whether ``text`` is in one of the last lines of the child ``name``."""
+        return any(text in line for child in self._children if child.name == name for line in child.recent)
+
     def stop(self) -> None:
         """Ask every child to stop, the last started first, and kill what is left after a while."""
         for child in reversed(self._children):
@@ -113,7 +126,7 @@ class Children:
         while chunk := _read_chunk(child.output):
             child.show(chunk)
         if chunk == b"" and child.output in self._selector.get_map():
-            child.show(b"\n" if child._rest else b"")
+            child.show_rest()
             self._selector.unregister(child.output)
 
 

@@ -85,8 +85,7 @@ class Command(BaseCommand):
             try:
                 web, sandbox = (f"http://{ports.LOOPBACK}:{number}" for number in (port, sandbox_port))
                 self._start(children, root, web, sandbox)
-                running = {"web": web, "sandbox": sandbox, "pid": os.getpid()}
-                files.write_json(root / "demo-running.json", running)
+                files.write_json(root / "demo-running.json", {"web": web, "sandbox": sandbox, "pid": os.getpid()})
                 self._say(_panel(root, web, sandbox, shown))
                 while True:
                     children.pump(1.0)
@@ -117,9 +116,12 @@ class Command(BaseCommand):
             "PUBLIC_URL": os.environ.get("PUBLIC_URL", web),
             "MIXPANEL_SANDBOX_URL": sandbox,
             "PYTHONUNBUFFERED": "1",
+            # On a laptop's container there is often no other user, and the warning is ten lines long.
+            "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         }
         for name, arguments in _commands(root, web, sandbox).items():
             children.start(name, [sys.executable, "-m", *arguments], variables)
+        children.wait_until(partial(children.has_said, "worker", " ready."), "The worker", ANSWER_TIMEOUT)
         for name, address in (("web", f"{web}/admin/login/"), ("sandbox", f"{sandbox}/healthz")):
             children.wait_until(partial(_answers, address), f"{name} ({address})", ANSWER_TIMEOUT)
 
@@ -129,7 +131,7 @@ class Command(BaseCommand):
 
 
 def _commands(root: Path, web: str, sandbox: str) -> dict[str, list[str]]:
-    celery = ["celery", "--app", "brazeclone"]
+    celery = ["celery", "--quiet", "--app", "brazeclone"]
     return {
         "web": [
             *["gunicorn", "brazeclone.wsgi:application", "--bind", web.removeprefix("http://")],
@@ -166,7 +168,7 @@ def _only_demo(root: Path) -> Iterator[None]:
 
 
 def _panel(root: Path, web: str, sandbox: str, shown: dict[str, Any]) -> str:
-    unknown = "(shown once, when it was made; manage.py bootstrap --json --rotate makes a new one)"
+    unknown = "(shown once, when it was made: manage.py bootstrap --json --rotate makes a new one)"
     admin = shown.get("admin") or {}
     mixpanel = shown.get("partners", {}).get("mixpanel") or {}
     return PANEL.format(
@@ -175,7 +177,7 @@ def _panel(root: Path, web: str, sandbox: str, shown: dict[str, Any]) -> str:
         sandbox=sandbox,
         check=f"{Path(sys.executable)} manage.py demo --check",
         username=admin.get("username", "admin"),
-        password=admin.get("password") or unknown,
+        password=admin.get("password") or "(set earlier: manage.py changepassword sets a new one)",
         rest_api_key=shown.get("rest_api_key") or unknown,
         client_secret=mixpanel.get("client_secret") or unknown,
         partner_api_key=mixpanel.get("partner_api_key") or unknown,
