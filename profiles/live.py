@@ -38,7 +38,8 @@ def fold_live_users(workspace_id: int) -> ProfileSet:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO profiles_liveusers (workspace_id, members) VALUES (%s, '') ON CONFLICT DO NOTHING", [workspace_id]
+            "INSERT INTO profiles_liveusers (workspace_id, members) VALUES (%s, '') ON CONFLICT DO NOTHING",
+            [workspace_id],
         )
         cursor.execute("SELECT members FROM profiles_liveusers WHERE workspace_id = %s FOR UPDATE", [workspace_id])
         members = ProfileSet.from_bytes(cursor.fetchone()[0])

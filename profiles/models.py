@@ -36,7 +36,9 @@ class Profile(models.Model):
         OPTED_IN = "opted_in", _("Opted in")
         UNSUBSCRIBED = "unsubscribed", _("Unsubscribed")
 
-    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, related_name="+", verbose_name=_("workspace"))
+    workspace = models.ForeignKey(
+        Workspace, models.CASCADE, db_index=False, related_name="+", verbose_name=_("workspace")
+    )
     braze_id = models.CharField(_("braze id"), max_length=24, unique=True, default=new_braze_id, editable=False)
     external_id = models.CharField(_("external id"), max_length=EXTERNAL_ID_LIMIT, null=True)  # noqa: DJ001
     first_name = models.TextField(_("first name"), blank=True, default="", db_default="")
@@ -50,13 +52,23 @@ class Profile(models.Model):
     gender = models.CharField(_("gender"), max_length=1, blank=True, default="", db_default="")
     date_of_birth = models.DateField(_("date of birth"), null=True)
     email_subscribe = models.CharField(
-        _("email subscription"), max_length=12, choices=Subscription, default=Subscription.SUBSCRIBED, db_default="subscribed"
+        _("email subscription"),
+        max_length=12,
+        choices=Subscription,
+        default=Subscription.SUBSCRIBED,
+        db_default="subscribed",
     )
     push_subscribe = models.CharField(
-        _("push subscription"), max_length=12, choices=Subscription, default=Subscription.SUBSCRIBED, db_default="subscribed"
+        _("push subscription"),
+        max_length=12,
+        choices=Subscription,
+        default=Subscription.SUBSCRIBED,
+        db_default="subscribed",
     )
     random_bucket = models.SmallIntegerField(_("random bucket"), default=new_random_bucket)
     custom_attributes = models.JSONField(_("custom attributes"), default=dict, db_default={})
+    #: Braze's profile fields that nothing filters by, as they came: ``profiles.attributes.KEPT_FIELDS``.
+    other_fields = models.JSONField(_("other fields"), default=dict, db_default={})
     created_at = models.DateTimeField(_("created at"), db_default=Now())
     updated_at = models.DateTimeField(_("last changed"), db_default=Now())
     first_used_at = models.DateTimeField(_("first used app"), null=True)
@@ -76,6 +88,7 @@ class Profile(models.Model):
             models.Index(fields=["workspace", "country"], name="profile_country"),
             models.Index(fields=["workspace", "language"], name="profile_language"),
             models.Index(fields=["workspace", "email"], name="profile_email"),
+            models.Index(fields=["workspace", "phone"], name="profile_phone"),
             models.Index(fields=["workspace", "last_used_at"], name="profile_last_used"),
         ]
 
@@ -114,7 +127,9 @@ class Device(models.Model):
     class Meta:
         verbose_name = _("device")
         verbose_name_plural = _("devices")
-        constraints = [models.UniqueConstraint(fields=["workspace", "device_id", "profile"], name="device_of_profile_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "device_id", "profile"], name="device_of_profile_once")
+        ]
 
     def __str__(self) -> str:
         return self.device_id

@@ -3,6 +3,7 @@
 Architecture, "sets of users are roaring bitmaps": ids fit 32 bits, and a set of millions is a few megabytes.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,13 +12,20 @@ from django.db import connection, models
 from pyroaring import BitMap
 
 
+def _bitmap(ids: Any) -> BitMap:
+    """The bitmap of a numpy array of ids. pyroaring reads an ``array`` five times as fast as anything else."""
+    words = array("I")
+    words.frombytes(memoryview(ids.astype(np.uint32)).cast("B"))
+    return BitMap(words)
+
+
 class ProfileSet:
     """An immutable set of profile ids with set algebra."""
 
     __slots__ = ("_bits",)
 
     def __init__(self, ids: Iterable[int] = ()) -> None:
-        self._bits = BitMap(ids)
+        self._bits = _bitmap(ids) if isinstance(ids, np.ndarray) else BitMap(ids)
 
     @classmethod
     def _of(cls, bits: BitMap) -> "ProfileSet":
@@ -32,10 +40,10 @@ class ProfileSet:
 
     @classmethod
     def from_int8send(cls, data: bytes | memoryview | None) -> "ProfileSet":
-        """The ids in ``data``: 8-byte big-endian integers end to end, as ``string_agg(int8send(id), '')`` gives them."""
+        """The ids in ``data``: 8-byte big-endian integers end to end, as from ``string_agg(int8send(id), '')``."""
         if not data:
             return cls()
-        return cls._of(BitMap(np.frombuffer(data, dtype=">i8").astype(np.uint32)))
+        return cls._of(_bitmap(np.frombuffer(data, dtype=">i8")))
 
     @classmethod
     def union(cls, sets: Iterable["ProfileSet"]) -> "ProfileSet":
@@ -96,6 +104,9 @@ class ProfileSetField(models.BinaryField):
     """A ``ProfileSet`` in a bytea column. Migrations set its storage to EXTERNAL: the value is compressed already."""
 
     description = "Set of profiles"
+    # What the type checker takes a model's attribute for.
+    _pyi_private_set_type: ProfileSet  # type: ignore[assignment]
+    _pyi_private_get_type: ProfileSet  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("default", ProfileSet)
@@ -114,7 +125,9 @@ class ProfileSetField(models.BinaryField):
         return value
 
 
-def profile_ids(where: str, params: Iterable[Any] = (), source: str = "profiles_profile", column: str = "id") -> ProfileSet:
+def profile_ids(
+    where: str, params: Iterable[Any] = (), source: str = "profiles_profile", column: str = "id"
+) -> ProfileSet:
     """The ids (``column``) of the rows of ``source`` for which the SQL condition ``where`` holds, in one simple query.
 
     PostgreSQL aggregates the ids into one value, so that parallel workers do the reading and one row comes back.

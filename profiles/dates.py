@@ -1,0 +1,54 @@
+"""Times as Braze's API takes them. Braze: user attributes object, "Custom attribute data types", dates."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
+
+_ISO: Final = re.compile(
+    r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
+    r"(?:[T ](?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,:](?P<fraction>\d{1,9}))?)?"
+    r"\s?(?P<zone>Z|[+-]\d{1,2}(?::?\d\d)?)?)?"
+)
+_AMERICAN: Final = re.compile(r"(?P<month>\d\d)/(?P<day>\d\d)/(?P<year>\d{4})")
+_VERBOSE: Final = re.compile(
+    r"[A-Za-z]{3} (?P<month>\d\d) (?P<day>\d\d) (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+    r"\.?(?P<zone>Z|[+-]\d{1,2}(?::?\d\d)?) (?P<year>\d{4})"
+)
+_FORMATS: Final = (_ISO, _AMERICAN, _VERBOSE)
+#: Later years are stored as strings (Braze: dates).
+LAST_YEAR: Final = 3000
+
+
+def parse_moment(text: object) -> datetime | None:
+    """The moment that ``text`` names, in UTC (also when it names no zone); None if it has none of Braze's formats."""
+    if not isinstance(text, str) or len(text) > 40:
+        return None
+    for form in _FORMATS:
+        if found := form.fullmatch(text.strip()):
+            return _moment({name: value for name, value in found.groupdict().items() if value})
+    return None
+
+
+def _moment(parts: dict[str, str]) -> datetime | None:
+    fields = {name: int(parts.get(name, 0)) for name in ("year", "month", "day", "hour", "minute", "second")}
+    fraction = int(parts.get("fraction", "0").ljust(6, "0")[:6])
+    if fields["year"] > LAST_YEAR:
+        return None
+    try:
+        return datetime(**fields, microsecond=fraction, tzinfo=_zone(parts.get("zone", "Z"))).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _zone(text: str) -> timezone:
+    if text == "Z":
+        return UTC
+    sign, digits = text[0], text[1:].replace(":", "")
+    hours, minutes = (digits, "0") if len(digits) <= 2 else (digits[:-2], digits[-2:])
+    offset = timedelta(hours=int(hours), minutes=int(minutes))
+    return timezone(-offset if sign == "-" else offset)
+
+
+def as_stored(moment: datetime) -> str:
+    """The one form in which a date attribute is stored: UTC with milliseconds, so that texts sort as the moments do."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -1,0 +1,38 @@
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+from django.test import Client
+
+from workspaces.models import ApiKey, Workspace
+
+Post = Callable[..., Any]
+
+
+@pytest.fixture
+def workspace(db: None) -> Workspace:
+    return Workspace.objects.create(name="Example")
+
+
+@pytest.fixture
+def post(workspace: Workspace) -> Post:
+    """Posts JSON with a key of the workspace that may do everything."""
+    _, key = ApiKey.make(workspace=workspace, name="All", permissions=["users.track"])
+
+    def send(path: str, body: Any, **headers: str) -> Any:
+        headers = {"Authorization": f"Bearer {key.secret}", **headers}
+        content = body if isinstance(body, bytes) else orjson.dumps(body)
+        return Client().post(path, content, content_type="application/json", headers=headers)
+
+    return send
+
+
+@pytest.fixture
+def track(post: Post) -> Post:
+    """Posts the given arrays to /users/track and returns the answer."""
+
+    def send(**arrays: Any) -> Any:
+        return post("/users/track", arrays)
+
+    return send

@@ -1,0 +1,64 @@
+"""Which texts are times. Braze: user attributes object, dates."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from profiles.dates import as_stored, parse_moment
+
+
+def test_it_works() -> None:
+    assert parse_moment("2013-07-16T19:20:30+01:00") == datetime(2013, 7, 16, 18, 20, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("2013-07-16", "2013-07-16T00:00:00.000Z"),
+        ("2013-07-16 19:20:30", "2013-07-16T19:20:30.000Z"),
+        ("2013-07-16T19:20", "2013-07-16T19:20:00.000Z"),
+        ("2013-07-16T19:20:30", "2013-07-16T19:20:30.000Z"),
+        ("2013-07-16T19:20:30Z", "2013-07-16T19:20:30.000Z"),
+        ("2013-07-16T19:20:30.5Z", "2013-07-16T19:20:30.500Z"),
+        ("2013-07-16T19:20:30:250Z", "2013-07-16T19:20:30.250Z"),
+        ("2013-07-16T19:20:30:250+0100", "2013-07-16T18:20:30.250Z"),
+        ("2013-07-16T19:20:30+1:00", "2013-07-16T18:20:30.000Z"),
+        ("2013-07-16T19:20:30-09", "2013-07-17T04:20:30.000Z"),
+        ("2013-07-16T19:20:30.123456789Z", "2013-07-16T19:20:30.123Z"),
+        ("07/16/2013", "2013-07-16T00:00:00.000Z"),
+        ("Tue 07 16 19:20:30.+0100 2013", "2013-07-16T18:20:30.000Z"),
+        ("0001-01-01", "0001-01-01T00:00:00.000Z"),
+    ],
+)
+def test_every_form_that_braze_names(text: str, stored: str) -> None:
+    moment = parse_moment(text)
+    assert moment is not None
+    assert as_stored(moment) == stored
+    assert parse_moment(stored) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "today",
+        "2013",
+        "2013-07",
+        "2013-13-01",
+        "2013-02-30",
+        "16/07/2013",
+        "3001-01-01",
+        "0000-01-01",
+        "2013-07-16T25:00:00Z",
+        "0001-01-01T00:00:00+23:00",
+        "2013-07-16T19:20:30+99:00",
+        "x" * 1000,
+    ],
+)
+def test_anything_else_is_no_time(text: str) -> None:
+    assert parse_moment(text) is None
+
+
+@pytest.mark.parametrize("value", [None, 7, True, ["2013-07-16"]])
+def test_only_texts_are_times(value: object) -> None:
+    assert parse_moment(value) is None

@@ -1,0 +1,442 @@
+"""POST /users/track, as a client sees it. Braze: Track users, user attributes object, event object, purchase object."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import orjson
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from currents.models import Event
+from profiles.models import Alias, AppUse, CustomAttribute, CustomEvent, IdentityChange, Profile
+from tests.profiles.conftest import Post
+from workspaces.models import ApiKey, App, DataPoints, Workspace
+
+pytestmark = pytest.mark.django_db
+
+WHEN = "2024-05-12T18:47:12Z"
+EVENT = {"external_id": "user-1", "name": "rented_movie", "time": WHEN}
+PURCHASE = {"external_id": "user-1", "product_id": "backpack", "currency": "USD", "price": 12.5, "time": WHEN}
+
+
+def errors(answer: Any) -> list[tuple[str, int, str]]:
+    return [(one["input_array"], one["index"], one["type"]) for one in answer.json()["errors"]]
+
+
+def payloads(event_type: str) -> list[dict[str, Any]]:
+    return [orjson.loads(one.payload) for one in Event.objects.filter(event_type=event_type).order_by("id")]
+
+
+def test_it_works(track: Post, workspace: Workspace) -> None:
+    answer = track(
+        attributes=[{"external_id": "user-1", "first_name": "One", "country": "Japan", "plan": "gold", "visits": 3}],
+        events=[{**EVENT, "app_id": "app-1", "properties": {"title": "Rain"}}],
+        purchases=[{**PURCHASE, "quantity": 2, "properties": {"color": "red"}}],
+    )
+
+    assert answer.status_code == 201
+    assert answer.json() == {
+        "message": "success",
+        "attributes_processed": 1,
+        "events_processed": 1,
+        "purchases_processed": 1,
+    }
+    profile = Profile.objects.get(workspace=workspace, external_id="user-1")
+    assert (profile.first_name, profile.country) == ("One", "JP")
+    assert profile.custom_attributes == {"plan": "gold", "visits": 3}
+    assert profile.last_used_at == datetime(2024, 5, 12, 18, 47, 12, tzinfo=UTC)
+    assert payloads("users.behaviors.CustomEvent") == [
+        {
+            "user": {"user_id": profile.braze_id},
+            "properties": {"name": "rented_movie", "custom_properties": {"title": "Rain"}, "app_id": "app-1"},
+        }
+    ]
+    purchase = {
+        "user": {"user_id": profile.braze_id},
+        "properties": {
+            "product_id": "backpack",
+            "currency": "USD",
+            "price": 12.5,
+            "purchase_properties": {"color": "red"},
+        },
+    }
+    assert payloads("users.behaviors.Purchase") == [purchase, purchase]
+    assert set(Event.objects.values_list("external_user_id", "time")) == {("user-1", 1715539632)}
+    assert dict(DataPoints.objects.values_list("source", "count")) == {"attributes": 4, "events": 1, "purchases": 2}
+    assert dict(CustomEvent.objects.values_list("name", "count")) == {"rented_movie": 1}
+    assert dict(CustomAttribute.objects.values_list("name", "type")) == {"plan": "string", "visits": "number"}
+    created = IdentityChange.objects.get()
+    assert (created.kind, created.profile_ids) == ("created", [profile.pk])
+
+
+def test_counts_are_only_of_arrays_that_were_sent(track: Post) -> None:
+    assert track(events=[EVENT]).json() == {"message": "success", "events_processed": 1}
+
+
+def test_a_trailing_slash_is_the_same_address(post: Post) -> None:
+    assert post("/users/track/", {"events": [EVENT]}).status_code == 201
+
+
+@pytest.mark.parametrize("path", ["/users/track", "/users/track/"])
+def test_only_post_is_allowed(post: Post, path: str) -> None:
+    assert Client().get(path).status_code in (401, 405)
+
+
+def test_without_a_key_it_is_401() -> None:
+    answer = Client().post("/users/track", b"{}", content_type="application/json")
+    assert (answer.status_code, answer.json()) == (401, {"message": "Invalid API key"})
+
+
+def test_a_key_without_the_permission_is_401(workspace: Workspace) -> None:
+    _, key = ApiKey.make(workspace=workspace, name="None", permissions=["segments.list"])
+    headers = {"Authorization": f"Bearer {key.secret}"}
+    answer = Client().post("/users/track", b"{}", content_type="application/json", headers=headers)
+    assert answer.status_code == 401
+    assert key.secret not in answer.content.decode()
+
+
+def test_an_invalidated_key_is_401_from_the_next_request_on(workspace: Workspace) -> None:
+    row, key = ApiKey.make(workspace=workspace, name="Old", permissions=["users.track"])
+    send = {"content_type": "application/json", "headers": {"Authorization": f"Bearer {key.secret}"}}
+    assert Client().post("/users/track", orjson.dumps({"events": [EVENT]}), **send).status_code == 201
+    row.invalidate()
+    assert Client().post("/users/track", orjson.dumps({"events": [EVENT]}), **send).status_code == 401
+
+
+@pytest.mark.parametrize("body", [{}, {"attributes": []}, {"attributes": [], "events": [], "purchases": []}])
+def test_nothing_at_all_is_400(post: Post, body: Any) -> None:
+    answer = post("/users/track", body)
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "message": "Valid data must be provided in the 'attributes', 'events', or 'purchases' fields."
+    }
+
+
+def test_nothing_usable_is_400_with_the_reasons(track: Post) -> None:
+    answer = track(attributes=[{"first_name": "One"}])
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "message": "Valid data must be provided in the 'attributes', 'events', or 'purchases' fields.",
+        "errors": [
+            {
+                "type": "'external_id', 'braze_id', 'user_alias', 'email' or 'phone' is required",
+                "input_array": "attributes",
+                "index": 0,
+            }
+        ],
+    }
+    assert not Profile.objects.exists()
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"text"', b"{", b'{"attributes": {}}', b'{"events": "none"}'])
+def test_a_body_of_another_form_is_400(post: Post, body: bytes) -> None:
+    answer = post("/users/track", body)
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"message"}
+
+
+@pytest.mark.parametrize("array", ["attributes", "events", "purchases"])
+def test_more_than_75_objects_of_a_kind_are_refused_and_none_is_stored(track: Post, array: str) -> None:
+    source = {"attributes": {"external_id": "user-1"}, "events": EVENT, "purchases": PURCHASE}[array]
+    answer = track(**{array: [source] * 76})
+    assert answer.status_code == 400
+    assert "75" in answer.json()["message"]
+    assert not Profile.objects.exists()
+
+
+def test_a_bad_object_is_named_and_the_rest_is_used(track: Post) -> None:
+    answer = track(
+        attributes=[
+            {"external_id": "user-1", "first_name": "One"},
+            {"external_id": "user-2", "email_subscribe": "perhaps"},
+            {"external_id": "user-3", "push_subscribe": 1},
+            {"external_id": "user-4", "braze_id": "0" * 24},
+            {"external_id": "user-5", "email": "nobody"},
+        ],
+        events=[EVENT, {**EVENT, "name": ""}, {**EVENT, "time": "yesterday"}, "event"],
+        purchases=[
+            {**PURCHASE, "quantity": 101},
+            {**PURCHASE, "currency": "XXXX"},
+            {**PURCHASE, "price": "12"},
+            {**PURCHASE, "product_id": None},
+        ],
+    )
+    assert answer.status_code == 201
+    assert answer.json()["attributes_processed"] == 1
+    assert answer.json()["events_processed"] == 1
+    assert answer.json()["purchases_processed"] == 0
+    assert errors(answer) == [
+        ("attributes", 1, "'email_subscribe' must be 'subscribed', 'unsubscribed', or 'opted_in'"),
+        ("attributes", 2, "'push_subscribe' must be 'subscribed', 'unsubscribed', or 'opted_in'"),
+        ("attributes", 3, "You must specify only one of 'external_id', 'user_alias' or 'braze_id'"),
+        ("attributes", 4, "The value provided for the 'email' field is not a valid email."),
+        ("events", 1, "'name' is required"),
+        ("events", 2, "'time' is not valid"),
+        ("events", 3, "must be an object"),
+        ("purchases", 0, "'quantity' is not valid"),
+        ("purchases", 1, "'currency' is not valid"),
+        ("purchases", 2, "'price' is not valid"),
+        ("purchases", 3, "'product_id' is required"),
+    ]
+    assert list(Profile.objects.values_list("external_id", flat=True)) == ["user-1"]
+
+
+@pytest.mark.parametrize(
+    ("identity", "message"),
+    [
+        ({"external_id": ""}, "'external_id' must be a non-empty string"),
+        ({"external_id": "x" * 513}, "'external_id' must be at most 512 characters"),
+        ({"external_id": ["user-1"]}, "'external_id' must be a non-empty string"),
+        ({"user_alias": "name"}, "'user_alias' must be an object with 'alias_name' and 'alias_label'"),
+        ({"user_alias": {"alias_name": "name"}}, "'alias_label' must be a non-empty string"),
+        ({"email": "user@example.com"}, None),
+        ({"external_id": "user-1", "_update_existing_only": "no"}, "'_update_existing_only' must be true or false"),
+    ],
+)
+def test_an_identity_that_cannot_be_used_is_refused(track: Post, identity: Any, message: str | None) -> None:
+    (error,) = errors(track(attributes=[{**identity, "plan": "gold"}]))
+    assert error[2] == message if message else "use 'external_id'" in error[2]
+
+
+# --- Who is created and who is not ---
+
+
+def test_update_only_makes_nobody(track: Post) -> None:
+    body = {"external_id": "user-1", "_update_existing_only": True, "plan": "gold"}
+    assert track(attributes=[body], events=[{**EVENT, "_update_existing_only": True}]).status_code == 201
+    assert not Profile.objects.exists()
+    assert not Event.objects.exists()
+    assert not DataPoints.objects.exists()
+
+
+def test_an_alias_makes_a_user_only_when_told_to(track: Post) -> None:
+    alias = {"alias_name": "device123", "alias_label": "device"}
+    track(attributes=[{"user_alias": alias, "plan": "gold"}])
+    assert not Profile.objects.exists()
+
+    track(attributes=[{"user_alias": alias, "_update_existing_only": False, "plan": "gold"}])
+    profile = Profile.objects.get()
+    assert (profile.external_id, profile.custom_attributes) == (None, {"plan": "gold"})
+    assert str(Alias.objects.get(profile=profile)) == "device: device123"
+
+    track(
+        attributes=[{"user_alias": alias, "plan": "silver"}],
+        events=[{**EVENT, "external_id": None, "user_alias": alias}],
+    )
+    profile.refresh_from_db()
+    assert profile.custom_attributes == {"plan": "silver"}
+    assert Event.objects.get().external_user_id is None
+
+
+def test_a_braze_id_finds_a_user_and_never_makes_one(track: Post, workspace: Workspace) -> None:
+    known = Profile.objects.create(workspace=workspace, external_id="user-1")
+    answer = track(attributes=[{"braze_id": known.braze_id, "plan": "gold"}, {"braze_id": "f" * 24, "plan": "gold"}])
+    assert answer.json()["attributes_processed"] == 2
+    assert Profile.objects.get().custom_attributes == {"plan": "gold"}
+
+
+def test_another_workspace_has_its_own_users(track: Post, workspace: Workspace) -> None:
+    other = Workspace.objects.create(name="Other")
+    stranger = Profile.objects.create(workspace=other, external_id="user-1")
+    track(attributes=[{"external_id": "user-1", "plan": "gold"}, {"braze_id": stranger.braze_id, "plan": "gold"}])
+    stranger.refresh_from_db()
+    assert stranger.custom_attributes == {}
+    assert Profile.objects.filter(workspace=workspace).count() == 1
+
+
+def test_ids_are_drawn_for_new_users_only(track: Post) -> None:
+    users = [{"external_id": f"user-{number}", "n": number} for number in range(75)]
+    for _ in range(3):
+        track(attributes=users)
+    last = Profile.objects.latest("id").pk
+    track(attributes=[{"external_id": "one-more"}])
+    assert Profile.objects.latest("id").pk == last + 1
+    assert Profile.objects.count() == 76
+
+
+def test_the_sequence_of_ids_fits_32_bits_and_never_cycles(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max_value, cycle FROM pg_sequences"
+            " WHERE schemaname || '.' || sequencename = pg_get_serial_sequence('profiles_profile', 'id')"
+        )
+        assert cursor.fetchone() == (2**32 - 1, False)
+
+
+# --- Values ---
+
+
+def test_every_default_attribute(track: Post) -> None:
+    answer = track(
+        attributes=[
+            {
+                "external_id": "user-1",
+                "country": "de",
+                "date_of_first_session": "2020-01-02",
+                "date_of_last_session": "2021-02-03T04:05:06+01:00",
+                "dob": "1980-12-21",
+                "email": "user-1@example.com",
+                "email_subscribe": "opted_in",
+                "first_name": "One",
+                "gender": "F",
+                "home_city": "Berlin",
+                "language": "de-AT",
+                "last_name": "Example",
+                "phone": "+15550100",
+                "push_subscribe": "unsubscribed",
+                "time_zone": "Europe/Berlin",
+                "twitter": {"id": 7},
+                "current_location": {"longitude": 13.4, "latitude": 52.5},
+            }
+        ]
+    )
+    assert answer.status_code == 201, answer.content
+    profile = Profile.objects.get()
+    assert {
+        name: getattr(profile, name) for name in ("country", "language", "gender", "email", "phone", "home_city")
+    } == {
+        "country": "DE",
+        "language": "de",
+        "gender": "F",
+        "email": "user-1@example.com",
+        "phone": "+15550100",
+        "home_city": "Berlin",
+    }
+    assert (profile.email_subscribe, profile.push_subscribe) == ("opted_in", "unsubscribed")
+    assert (profile.date_of_birth, profile.time_zone) == (date(1980, 12, 21), "Europe/Berlin")
+    assert profile.first_used_at == datetime(2020, 1, 2, tzinfo=UTC)
+    assert profile.last_used_at == datetime(2021, 2, 3, 3, 5, 6, tzinfo=UTC)
+    assert profile.other_fields == {"twitter": {"id": 7}, "current_location": {"longitude": 13.4, "latitude": 52.5}}
+    assert profile.custom_attributes == {}
+
+
+@pytest.mark.parametrize(
+    ("sent", "column", "stored"),
+    [
+        ({"country": "Atlantis"}, "country", ""),
+        ({"country": "USA"}, "country", "US"),
+        ({"country": "Germany"}, "country", "DE"),
+        ({"country": None}, "country", ""),
+        ({"language": "klingon"}, "language", "fr"),
+        ({"language": None}, "language", ""),
+        ({"time_zone": "Mars/Olympus"}, "time_zone", "Asia/Tokyo"),
+        ({"time_zone": "utc"}, "time_zone", "UTC"),
+        ({"gender": "male"}, "gender", "M"),
+        ({"first_name": 7}, "first_name", "7"),
+        ({"email_subscribe": None}, "email_subscribe", "subscribed"),
+    ],
+)
+def test_default_attributes_are_coerced_as_braze_does(
+    track: Post, workspace: Workspace, sent: Any, column: str, stored: str
+) -> None:
+    Profile.objects.create(
+        workspace=workspace,
+        external_id="user-1",
+        country="FR",
+        language="fr",
+        time_zone="Asia/Tokyo",
+        email_subscribe="unsubscribed",
+    )
+    assert track(attributes=[{"external_id": "user-1", **sent}]).status_code == 201
+    assert getattr(Profile.objects.get(), column) == stored
+
+
+def test_null_removes_a_custom_attribute_and_others_stay(track: Post) -> None:
+    track(attributes=[{"external_id": "user-1", "plan": "gold", "visits": 3}])
+    track(attributes=[{"external_id": "user-1", "plan": None}])
+    assert Profile.objects.get().custom_attributes == {"visits": 3}
+
+
+def test_later_objects_about_one_user_win(track: Post, workspace: Workspace) -> None:
+    profile = Profile.objects.create(workspace=workspace, external_id="user-1")
+    track(
+        attributes=[
+            {"external_id": "user-1", "plan": "gold", "visits": {"inc": 1}},
+            {"braze_id": profile.braze_id, "plan": "silver", "visits": {"inc": 2}},
+        ]
+    )
+    profile.refresh_from_db()
+    assert profile.custom_attributes == {"plan": "silver", "visits": 3}
+
+
+def test_texts_of_the_world_are_stored_exactly(track: Post) -> None:
+    values = {"emoji": "👩‍👩‍👧‍👦", "right_to_left": "שלום \u202e", "long": "x" * 10_000, "big": 2**53 + 1, "half": 0.1}
+    track(attributes=[{"external_id": "ü 1", **values}])
+    assert Profile.objects.get(external_id="ü 1").custom_attributes == values
+
+
+@pytest.mark.parametrize(
+    "body", [rb'{"attributes": [{"external_id": "a\u0000"}]}', rb'{"attributes": [{"external_id": "\ud800"}]}']
+)
+def test_what_cannot_be_stored_is_refused(post: Post, body: bytes) -> None:
+    assert post("/users/track", body).status_code == 400
+    assert not Profile.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "attribute", [{"$plan": 1}, {"": 1}, {"x" * 256: 1}, {"list": [[1]]}, {"list": [None]}, {"nested": {"a": None}}]
+)
+def test_a_custom_attribute_that_cannot_be_stored_is_refused(track: Post, attribute: Any) -> None:
+    assert track(attributes=[{"external_id": "user-1", **attribute}]).status_code == 400
+
+
+def test_events_of_the_future_happen_now(track: Post) -> None:
+    before = int(datetime.now(UTC).timestamp())
+    track(events=[{**EVENT, "time": "2999-01-01T00:00:00Z"}])
+    assert before <= Event.objects.get().time <= before + 60
+
+
+def test_the_same_event_twice_is_two_events(track: Post) -> None:
+    track(events=[EVENT, EVENT])
+    assert Event.objects.values("event_id").distinct().count() == 2
+    assert CustomEvent.objects.get().count == 2
+
+
+def test_properties_have_limits(track: Post) -> None:
+    bad = [{"$a": 1}, {"": 1}, [1], {"a": ["x" * 60_000]}]
+    answer = track(events=[{**EVENT, "properties": properties} for properties in bad])
+    assert [one[2] for one in errors(answer)] == ["'properties' is not valid"] * 3 + [
+        "'properties' must be at most 50 KB"
+    ]
+
+
+def test_the_use_of_an_app_is_noted(track: Post, workspace: Workspace) -> None:
+    app = App.objects.create(workspace=workspace, name="Web", platform="web")
+    track(
+        events=[
+            {**EVENT, "app_id": str(app.api_id)},
+            {**EVENT, "app_id": str(app.api_id).upper(), "time": "2020-01-01"},
+        ]
+    )
+    use = AppUse.objects.get()
+    assert (use.app_id, use.first_used_at.year, use.last_used_at.year) == (app.pk, 2020, 2024)
+
+
+# --- Cost ---
+
+
+def full_request(prefix: str, size: int) -> dict[str, Any]:
+    users = [f"{prefix}-{number}" for number in range(size)]
+    return {
+        "attributes": [{"external_id": user, "plan": "gold", f"{prefix}-seen": True} for user in users],
+        "events": [{**EVENT, "external_id": user, "name": user} for user in users],
+        "purchases": [{**PURCHASE, "external_id": user, "quantity": 3} for user in users],
+    }
+
+
+def statements(track: Post, body: dict[str, Any]) -> int:
+    with CaptureQueriesContext(connection) as queries:
+        assert track(**body).status_code == 201
+    return len(queries)
+
+
+def test_the_number_of_statements_is_the_same_for_one_user_and_for_75(track: Post) -> None:
+    statements(track, full_request("warm", 1))
+    one, many = statements(track, full_request("a", 1)), statements(track, full_request("b", 75))
+    mixed = full_request("c", 40)
+    mixed["attributes"] += full_request("b", 35)["attributes"]
+    assert one == many == statements(track, mixed)
+    assert one <= 20
+    assert statements(track, full_request("b", 75)) < one
