@@ -42,6 +42,11 @@ class Integration(models.Model):
         assert found is not None  # noqa: S101 - rows are made for registered partners only
         return found
 
+    @property
+    def data_point_source(self) -> str:
+        """What the data points of its membership changes are counted under."""
+        return self.partner.cohort_filter_name
+
     def make_partner_key(self) -> NewKey:
         """Make a new partner API key, which replaces the one before; ``secret`` can be shown now and never again."""
         key = new_key()

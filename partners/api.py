@@ -1,0 +1,115 @@
+"""The partner cohort API: partners name cohorts and say who entered or left them.
+
+Braze: partner cohort import. Both keys come in the body. A request is authenticated, checked and appended to the change
+log in one short transaction; a refused request changes nothing.
+"""
+
+import hmac
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from django.db import transaction
+from rest_framework import status
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from partners import changes
+from partners.models import Cohort, DataImportKey, Integration
+from partners.registry import partner
+from partners.validation import InvalidKey, body_of, changes_of, cohort_id_of, created_at_of, name_of
+from workspaces.keys import describe_key, digest_of
+
+_SUCCESS = {"message": "success"}
+
+
+class PartnerView(APIView):
+    """A request of a partner. Its keys are in the body, so none of the usual authentication applies."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    def post(self, request: Request, partner_slug: str) -> Response:
+        """201, or 401 / 400 / 404 with the reason; see ``handle``."""
+        if partner(partner_slug) is None:
+            raise NotFound(f"There is no partner named {partner_slug}")
+        body = body_of(request.data)
+        key = _authenticate(body, partner_slug)
+        with transaction.atomic():
+            self.handle(key.integration, body)
+            _accept_partner_key(key.integration, body)
+        key.touch()
+        return Response(_SUCCESS, status=status.HTTP_201_CREATED)
+
+    def handle(self, integration: Integration, body: Mapping[str, Any]) -> None:
+        """Check the body and do what it asks. Raises ParseError before anything is written."""
+        raise NotImplementedError
+
+
+class CohortName(PartnerView):
+    """``POST /partners/<partner>/cohorts``: gives a cohort its name. Repeating it is harmless."""
+
+    def handle(self, integration: Integration, body: Mapping[str, Any]) -> None:
+        cohort_id, name, created_at = cohort_id_of(body), name_of(body), created_at_of(body)
+        cohort, is_new = Cohort.objects.get_or_create(
+            integration=integration, cohort_id=cohort_id, defaults={"name": name, "created_at": created_at}
+        )
+        if not is_new and (cohort.name, cohort.created_at) != (name, created_at):
+            cohort.name, cohort.created_at = name, created_at
+            cohort.save(update_fields=["name", "created_at"])
+
+
+class CohortUsers(PartnerView):
+    """``POST /partners/<partner>/cohorts/users``: adds users to a cohort and removes users from it."""
+
+    def handle(self, integration: Integration, body: Mapping[str, Any]) -> None:
+        cohort_id, groups = cohort_id_of(body), changes_of(body)
+        cohorts = Cohort.objects.filter(integration=integration, cohort_id=cohort_id)
+        found = cohorts.values_list("pk", flat=True).first()
+        if found is None and not changes.count(groups):
+            # Partners test a key by sending no changes for a cohort that does not exist.
+            return
+        if found is None:
+            found = Cohort.objects.get_or_create(
+                integration=integration, cohort_id=cohort_id, defaults={"name": cohort_id}
+            )[0].pk
+        changes.append(found, Cohort.Source.PUSH, groups)
+
+
+def _authenticate(body: Mapping[str, Any], partner_slug: str) -> DataImportKey:
+    """The import key that ``client_secret`` is, if the partner's own key fits too. Raises InvalidKey."""
+    secret, partner_key = body.get("client_secret"), body.get("partner_api_key")
+    key = DataImportKey.find(secret) if isinstance(secret, str) else None
+    if key is None:
+        _refuse("Invalid client secret")
+    if key.integration.partner_slug != partner_slug:
+        _refuse(f"Partner not enabled for client: this client secret is not one of {partner_slug}")
+    stored = key.integration.partner_key_digest
+    if not isinstance(partner_key, str) or not partner_key or (stored and not _fits(partner_key, stored)):
+        _refuse("Invalid Partner API key")
+    return key
+
+
+def _accept_partner_key(integration: Integration, body: Mapping[str, Any]) -> None:
+    """Adopt the partner's key if the integration has none. Of two that arrive at once, one is refused.
+
+    Partners are given their key by Braze; an integration without one takes the first that comes with a valid import key.
+    """
+    if integration.partner_key_digest is not None:
+        return
+    key = describe_key(body["partner_api_key"])
+    unclaimed = Integration.objects.filter(pk=integration.pk, partner_key_digest=None)
+    if unclaimed.update(partner_key_prefix=key.prefix, partner_key_digest=key.digest):
+        return
+    integration.refresh_from_db(fields=["partner_key_digest"])
+    if not integration.partner_key_digest or not _fits(body["partner_api_key"], integration.partner_key_digest):
+        _refuse("Invalid Partner API key")
+
+
+def _fits(secret: str, digest: bytes | memoryview) -> bool:
+    return hmac.compare_digest(digest_of(secret), bytes(digest))
+
+
+def _refuse(message: str) -> NoReturn:
+    raise InvalidKey(message)

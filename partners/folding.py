@@ -1,0 +1,216 @@
+"""Folding: what waits in a cohort's change log is applied to its members (architecture: logged, then folded).
+
+Under the cohort's row lock, in arrival order, many requests at a time. A fold is a fixed number of statements, whatever
+the number of identifiers and the size of the cohort, and short: a large backlog is folded in several transactions. A
+crash at any point loses nothing and applies nothing twice, since the rows go in the transaction that applied them.
+"""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from partners import copies, runs, unmatched
+from partners.changes import Identifier, decode
+from partners.matching import find_profiles
+from partners.models import Cohort, CohortChange, FullCopy
+from partners.runs import Arrival, Tally
+from partners.storing import store_members
+from partners.unmatched import Waiting
+from profiles.sets import ProfileSet
+from workspaces.data_points import log_data_points
+
+log = logging.getLogger(__name__)
+
+#: What one transaction folds at most, so that none is long: an open one holds Currents back.
+ROWS_AT_ONCE: Final = 500
+IDENTIFIERS_AT_ONCE: Final = 100_000
+
+
+@dataclass
+class Request:
+    """One row of the change log, with its run."""
+
+    id: int
+    arrival: Arrival
+    changes: bytes
+    run_id: int = 0
+
+
+def fold_cohort(cohort_id: int) -> None:
+    """Apply everything that waits for the cohort when this is called."""
+    while waiting_by_cohort([cohort_id]):
+        _fold_some(cohort_id)
+
+
+def fold_for_read(cohort_ids: Collection[int]) -> int:
+    """Let a reader see what was pushed before: fold ``cohort_ids``, in id order, while few identifiers wait.
+
+    Returns how many identifiers still wait: 0, or those above the setting FOLD_ON_READ_LIMIT, which workers fold.
+    """
+    left, budget = 0, settings.FOLD_ON_READ_LIMIT
+    for cohort_id, waiting in sorted(waiting_by_cohort(cohort_ids).items()):
+        if waiting <= budget:
+            budget -= waiting
+            fold_cohort(cohort_id)
+        else:
+            left += waiting
+    return left
+
+
+def waiting_by_cohort(cohort_ids: Collection[int]) -> dict[int, int]:
+    """How many identifiers wait, for each of ``cohort_ids`` with something to fold. One statement."""
+    ids = list(cohort_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_WAITING} SELECT cohort_id, sum(identifiers) FROM waiting GROUP BY 1", [ids, ids])  # noqa: S608
+        return {cohort_id: int(total) for cohort_id, total in cursor.fetchall()}
+
+
+# Pages count once their copy is complete. A copy whose pages are all matched waits with 0 identifiers.
+_WAITING = """
+    WITH waiting AS (
+        SELECT cohort_id, identifiers FROM partners_cohortchange
+        WHERE cohort_id = ANY(%s) AND copy_id IS NULL
+        UNION ALL
+        SELECT copy.cohort_id, coalesce(page.identifiers, 0) FROM partners_fullcopy copy
+        LEFT JOIN partners_cohortchange page ON page.copy_id = copy.run_id
+        WHERE copy.cohort_id = ANY(%s) AND copy.complete_at IS NOT NULL)"""
+
+
+def fold_stragglers() -> int:
+    """Fold every cohort that has something waiting: what lost its wake-up call. Returns how many there were."""
+    plain = CohortChange.objects.filter(copy=None).order_by().values_list("cohort_id", flat=True).distinct()
+    complete = FullCopy.objects.filter(complete_at__isnull=False).values_list("cohort_id", flat=True)
+    found = sorted({*plain, *complete})
+    for cohort_id in found:
+        try:
+            fold_cohort(cohort_id)
+        except Exception:  # one cohort's trouble must not stop the others
+            log.exception("Cohort %s could not be folded", cohort_id)
+    return len(found)
+
+
+@transaction.atomic
+def _fold_some(cohort_id: int) -> None:
+    """Fold what fits one transaction. Appending requests do not wait for this lock, other folds do."""
+    locked = Cohort.objects.select_related("integration").select_for_update(of=("self",), no_key=True)
+    cohort = locked.filter(pk=cohort_id).first()
+    if cohort is None:
+        return
+    gathering, ready = copies.of_cohort(cohort)
+    requests = _next_requests(cohort, ready.position if ready else None)
+    if requests:
+        _fold_differences(cohort, requests, gathering)
+    elif ready:
+        copies.fold(cohort, ready, gathering, IDENTIFIERS_AT_ONCE)
+
+
+def _next_requests(cohort: Cohort, before: int | None) -> list[Request]:
+    """The oldest differences that wait; only those before the position ``before`` if a full copy comes next."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id, source, session_id, received_at, changes FROM (
+                SELECT *, sum(identifiers) OVER (ORDER BY id) - identifiers AS before FROM (
+                    SELECT * FROM partners_cohortchange
+                    WHERE cohort_id = %s AND copy_id IS NULL AND id < coalesce(%s, 9223372036854775807)
+                    ORDER BY id LIMIT %s) AS oldest) AS chosen
+            WHERE before < %s ORDER BY id
+            """,
+            [cohort.pk, before, ROWS_AT_ONCE, IDENTIFIERS_AT_ONCE],
+        )
+        return [
+            Request(row_id, Arrival(source, session_id, received_at), changes)
+            for row_id, source, session_id, received_at, changes in cursor.fetchall()
+        ]
+
+
+def _fold_differences(cohort: Cohort, requests: list[Request], gathering: FullCopy | None) -> None:
+    for request, run_id in zip(requests, runs.runs_of(cohort, [one.arrival for one in requests]), strict=True):
+        request.run_id = run_id
+    fold = Fold(cohort, requests, gathering)
+    fold.apply()
+    workspace_id, tallies = cohort.integration.workspace_id, fold.tallies.values()
+    unmatched.stop_waiting(cohort.pk, fold.settled)
+    unmatched.wait(cohort.pk, fold.waiting.values())
+    if gathering:
+        copies.keep_for_later(gathering, fold.later)
+    runs.record_sets(tallies)
+    size = store_members(cohort, fold.members(), requests[-1].arrival)
+    log_data_points(workspace_id, cohort.integration.data_point_source, sum(one.data_points for one in tallies))
+    CohortChange.objects.filter(pk__in=[one.id for one in requests]).delete()
+    runs.record(tallies, size)
+
+
+class Fold:
+    """Applies requests one after the other, on the few users that they name rather than on the whole cohort."""
+
+    def __init__(self, cohort: Cohort, requests: list[Request], gathering: FullCopy | None) -> None:
+        self._requests = [(request, list(decode(request.changes))) for request in requests]
+        self._later_than = gathering.position if gathering else None
+        named = (identifier for _, entries in self._requests for identifier, _ in entries)
+        self._found = find_profiles(cohort.integration.workspace_id, named)
+        self._before = cohort.members
+        self._touched = ProfileSet(profile_id for ids in self._found.values() for profile_id in ids)
+        self._in = set(self._before & self._touched)
+        self.tallies: dict[int, Tally] = {}
+        #: Identifiers that wait no longer: matched, or removed.
+        self.settled: set[Identifier] = set()
+        #: Identifiers that matched nobody, by the last request that named them.
+        self.waiting: dict[Identifier, Waiting] = {}
+        #: What was done to whom after the gathering copy's position: True for removed.
+        self.later: dict[int, bool] = {}
+
+    def apply(self) -> None:
+        """Apply all requests in their order."""
+        for request, entries in self._requests:
+            self._apply(request, entries)
+
+    def members(self) -> ProfileSet:
+        """The members after the requests."""
+        return (self._before - self._touched) | ProfileSet(self._in)
+
+    def _apply(self, request: Request, entries: list[tuple[Identifier, bool]]) -> None:
+        outcome: dict[int, bool] = {}
+        matches = nobody = 0
+        for identifier, remove in entries:
+            profile_ids = self._found.get(identifier)
+            if profile_ids:
+                matches += len(profile_ids)
+                outcome.update(dict.fromkeys(profile_ids, remove))
+                self.settled.add(identifier)
+            else:
+                nobody += 1
+                self._note_unmatched(request, identifier, remove)
+        added = {one for one, remove in outcome.items() if not remove and one not in self._in}
+        removed = {one for one, remove in outcome.items() if remove and one in self._in}
+        self._in |= added
+        self._in -= removed
+        if self._is_later(request):
+            self.later.update(outcome)
+        tally = self.tallies.setdefault(request.run_id, Tally(request.run_id, request.arrival.received_at))
+        tally.last_at = max(tally.last_at, request.arrival.received_at)
+        tally.requests += 1
+        tally.received += len(entries)
+        tally.unmatched += nobody
+        tally.added += len(added)
+        tally.removed += len(removed)
+        # An identifier that names a user whom another one of the request named changes nothing either.
+        tally.already_there += matches - len(added) - len(removed)
+        tally.added_ids |= added
+        tally.removed_ids |= removed
+
+    def _note_unmatched(self, request: Request, identifier: Identifier, remove: bool) -> None:
+        cancels = remove and self._is_later(request)
+        if not remove or cancels:
+            self.settled.discard(identifier)
+            self.waiting[identifier] = Waiting(identifier, request.run_id, request.id, cancels)
+        else:
+            self.settled.add(identifier)
+            self.waiting.pop(identifier, None)
+
+    def _is_later(self, request: Request) -> bool:
+        return self._later_than is not None and request.id > self._later_than

@@ -1,0 +1,22 @@
+"""Reading cohorts' members, for the floors above: a client that pushes and then reads sees its own write."""
+
+from collections.abc import Collection
+
+from partners.folding import fold_for_read, waiting_by_cohort
+from partners.models import Cohort
+from profiles.sets import ProfileSet
+
+
+def cohort_members(workspace_id: int, cohort_ids: Collection[int]) -> dict[int, ProfileSet]:
+    """The members of those of ``cohort_ids`` that belong to the workspace, by id, after folding what waits if it is little.
+
+    The sets may hold users that have been deleted: AND them with ``profiles.live.live_users``.
+    """
+    mine = Cohort.objects.filter(pk__in=cohort_ids, integration__workspace_id=workspace_id)
+    fold_for_read(list(mine.values_list("pk", flat=True)))
+    return dict(mine.values_list("pk", "members"))
+
+
+def pending(cohort_ids: Collection[int]) -> int:
+    """How many identifiers wait to be applied to ``cohort_ids``: to be shown where they are above the reader's limit."""
+    return sum(waiting_by_cohort(cohort_ids).values())

@@ -1,0 +1,33 @@
+"""Where cohorts are used. The floors above know; they register here, so that archiving can warn."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+
+from partners.models import Cohort
+
+
+@dataclass(frozen=True)
+class Use:
+    """One thing that uses a cohort: what it is ("Segment"), its name, and its page."""
+
+    kind: str | Promise
+    name: str
+    address: str
+
+
+Finder = Callable[[Cohort], list[Use]]
+
+_finders: list[Finder] = []
+
+
+def register(finder: Finder) -> Finder:
+    """Register a function that says where a cohort is used; a decorator."""
+    _finders.append(finder)
+    return finder
+
+
+def uses_of(cohort: Cohort) -> list[Use]:
+    """Everything that uses ``cohort``."""
+    return [use for finder in _finders for use in finder(cohort)]
