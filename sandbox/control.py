@@ -192,6 +192,12 @@ async def set_connection(request: Request, sandbox: Sandbox) -> Response:
     return json_response(connection.as_public())
 
 
+async def remove_connection(request: Request, sandbox: Sandbox) -> Response:
+    """Disconnect from Braze and forget the keys; exports that go on fail and are paused."""
+    sandbox.store.set_connection(None)
+    return json_response({"status": "ok"})
+
+
 async def get_export(request: Request, sandbox: Sandbox) -> Response:
     """The export of a cohort and its last result."""
     return json_response(_find_export(request, sandbox)[1].as_json())
@@ -310,7 +316,7 @@ _HANDLERS: dict[str, dict[str, Handler]] = {
         "DELETE": stop_export,
     },
     "/sandbox/cohorts/{cohort_id:int}/sync": {"POST": sync_now},
-    "/sandbox/connection": {"GET": get_connection, "POST": set_connection},
+    "/sandbox/connection": {"GET": get_connection, "POST": set_connection, "DELETE": remove_connection},
     "/sandbox/misbehave": {"GET": list_rules, "POST": add_rule, "DELETE": clear_rules},
     "/sandbox/settings": {"GET": get_settings, "PATCH": change_settings},
 }

@@ -92,10 +92,10 @@ class Store:
 
     # --- exports
 
-    def set_connection(self, connection: Connection) -> None:
-        """Connect the project to Braze, or reconnect it."""
+    def set_connection(self, connection: Connection | None) -> None:
+        """Connect the project to Braze, or reconnect it; None takes the connection away."""
         self.connection = connection
-        self._write({"op": "connection", **connection.as_entry()})
+        self._write({"op": "connection", "is": connection.as_entry() if connection else None})
 
     def save_export(self, cohort_id: int, export: Export) -> None:
         """Keep an export's state, without its pushed members."""
@@ -137,7 +137,7 @@ class Store:
             self.cohorts.pop(entry["id"])
             self.exports.pop(entry["id"], None)
         elif operation == "connection":
-            self.connection = Connection(**entry)
+            self.connection = Connection(**entry["is"]) if entry["is"] else None
         elif operation == "export":
             self.exports.setdefault(entry["id"], Export("one_time", 0)).update(entry)
         elif operation == "pushed":
@@ -156,7 +156,7 @@ class Store:
         """Entries that make the present state, events left out (only clearing them asks for this)."""
         yield {"op": "last_cohort", "id": self._last_cohort}
         if self.connection:
-            yield {"op": "connection", **self.connection.as_entry()}
+            yield {"op": "connection", "is": self.connection.as_entry()}
         for cohort_id, cohort in self.cohorts.items():
             yield {"op": "cohort", **cohort.as_entry()}
             export = self.exports.get(cohort_id)
