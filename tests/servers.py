@@ -29,17 +29,8 @@ def temporary_servers(label: str) -> Iterator[dict[str, str]]:
     with locks.exclusive(root / "in-use"):
         with servers.hold(root, options=FAST) as urls:
             yield urls
-        wait_until_stopped(root)
+        servers.wait_until_stopped(root)
         shutil.rmtree(root, ignore_errors=True)
-
-
-def wait_until_stopped(root: Path, seconds: float = 20.0) -> None:
-    """Wait until no keeper runs for ``root``. Raises TimeoutError."""
-    deadline = time.monotonic() + seconds
-    while any(is_kept(root, kind.name) for kind in SERVICES):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"The servers of {root} still run.")
-        time.sleep(0.02)
 
 
 def is_kept(root: Path, name: str) -> bool:
@@ -68,5 +59,5 @@ def _sweep() -> None:
     """Remove what test processes that were killed have left."""
     for root in ROOT.iterdir():
         if not locks.is_held(root / "in-use") and time.time() - root.stat().st_mtime > 60:
-            wait_until_stopped(root)
+            servers.wait_until_stopped(root)
             shutil.rmtree(root, ignore_errors=True)

@@ -45,9 +45,15 @@ def prepared(arguments: Sequence[str]) -> Iterator[None]:
     """
     root = data_root()
     command = arguments[1] if len(arguments) > 1 else ""
+    if command == "demo" and "--check" in arguments:
+        # The check is part of the demo that runs; without one it starts one elsewhere and needs nothing here.
+        os.environ.update((running_demo(root) or {}).get("environment", {}))
+        wanted: set[str] = set()
+    else:
+        wanted = _missing_servers(command, arguments)
     if command == "demo" or "DATABASE_URL" not in os.environ:
         _set_defaults(local_settings(root))
-    with servers.hold(root, _missing_servers(command, arguments, root), _options()) as urls:
+    with servers.hold(root, wanted, _options()) as urls:
         os.environ.update(urls)
         yield
 
@@ -76,21 +82,19 @@ def keep(root: Path, values: dict[str, Any]) -> None:
         files.write_json(root / "demo.json", files.read_json(root / "demo.json") | values)
 
 
-def _missing_servers(command: str, arguments: Sequence[str], root: Path) -> set[str]:
-    """The settings whose servers this call needs, and that nobody has set."""
-    asks_for_help = {"-h", "--help", "--version"} & set(arguments)
-    # Without a running demo, `demo --check` starts one elsewhere and leaves this data directory alone.
-    checks_elsewhere = command == "demo" and "--check" in arguments and running_demo(root) is None
-    if command in _WITHOUT_SERVERS or asks_for_help or checks_elsewhere:
-        return set()
-    return set(servers.VARIABLES) - set(os.environ)
-
-
 def running_demo(root: Path) -> dict[str, Any] | None:
-    """The ports and process id of the demo that runs on ``root`` now; None if none does."""
+    """Of the demo that runs on ``root``: its addresses and its environment; None if none runs."""
     if not locks.is_held(root / "run" / "demo"):
         return None
     return files.read_json(root / "demo-running.json") or None
+
+
+def _missing_servers(command: str, arguments: Sequence[str]) -> set[str]:
+    """The settings whose servers this call needs, and that nobody has set."""
+    asks_for_help = {"-h", "--help", "--version"} & set(arguments)
+    if command in _WITHOUT_SERVERS or asks_for_help:
+        return set()
+    return set(servers.VARIABLES) - set(os.environ)
 
 
 def _options() -> servers.Options:

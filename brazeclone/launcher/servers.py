@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from brazeclone.launcher.keeper import READY, Paths
 from brazeclone.launcher.service import Options, Service
 from brazeclone.launcher.services import SERVICES
 
-__all__ = ["VARIABLES", "Options", "hold", "running"]
+__all__ = ["VARIABLES", "Options", "hold", "running", "wait_until_stopped"]
 
 VARIABLES = tuple(kind.variable for kind in SERVICES)
 # Root's servers run as another user, who must be able to walk through; the files below are closed one by one.
@@ -58,6 +59,15 @@ def running(root: Path) -> dict[str, str]:
     """The addresses of the servers of ``root`` that run now, by their settings. Starts nothing."""
     urls = {kind.variable: _url(root.resolve(), kind) for kind in SERVICES}
     return {name: url for name, url in urls.items() if url}
+
+
+def wait_until_stopped(root: Path, seconds: float = 30.0) -> None:
+    """Wait until no server of ``root`` runs any more. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while any(locks.is_held(Paths(root.resolve(), kind.name).keeper) for kind in SERVICES):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"The servers of {root} still run.")
+        time.sleep(0.02)
 
 
 def _url(root: Path, kind: type[Service]) -> str | None:

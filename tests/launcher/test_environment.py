@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from brazeclone.launcher import environment
-from tests.servers import REPOSITORY, wait_until_stopped
+from brazeclone.launcher.servers import wait_until_stopped
+from tests.servers import REPOSITORY
 
 NOWHERE = {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
 

@@ -15,7 +15,8 @@ import redis
 
 from brazeclone.launcher import servers
 from brazeclone.launcher.errors import LauncherError
-from tests.servers import FAST, REPOSITORY, is_alive, is_kept, pids, wait_until_stopped
+from brazeclone.launcher.servers import wait_until_stopped
+from tests.servers import FAST, REPOSITORY, is_alive, is_kept, pids
 
 
 @pytest.fixture

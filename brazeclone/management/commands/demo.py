@@ -17,12 +17,16 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from brazeclone.launcher import environment, files, locks, ports
+from brazeclone import demo_check
+from brazeclone.demo_keys import DemoKeys, keep_shown, valid_keys
+from brazeclone.launcher import elsewhere, environment, files, locks, ports
 from brazeclone.launcher.children import Children, Stopped, stopping_on_signals
 from brazeclone.launcher.errors import LauncherError
 from brazeclone.launcher.sandbox import sandbox_credentials
 
 ANSWER_TIMEOUT = 90.0
+# A laptop's demo shows events at once; elsewhere a part batch waits a minute for company.
+FLUSH_SECONDS = "1"
 
 PANEL = """
   brazeclone is running. Ctrl-C stops it; the data stays in {root}.
@@ -36,7 +40,7 @@ PANEL = """
                    partner API key {partner_api_key}
 
   Mixpanel sandbox {sandbox}/
-                   project token {sandbox_token}, API secret {sandbox_api_secret}
+                   project token {token}, API secret {api_secret}
 
   What to try first
     1. Partner Integrations > Technology Partners > Mixpanel: REST endpoint and data import keys.
@@ -45,7 +49,7 @@ PANEL = """
     4. Currents > + Create Current > Mixpanel Export: region Sandbox, choose events, Launch Current.
     5. POST {web}/users/track with a custom event and see it arrive in the sandbox.
 
-  The same, played by itself: {check}
+  The same, played by itself: {python} manage.py demo --check
 """
 
 
@@ -61,16 +65,26 @@ class Command(BaseCommand):
         parser.add_argument("--check", action="store_true", help="play the whole loop; exits 0 if the events arrived")
 
     def handle(self, *, port: int, sandbox_port: int | None, check: bool, **options: Any) -> None:
+        root = environment.data_root()
         try:
             with stopping_on_signals():
                 if check:
-                    self._check()
+                    self._check(root)
                 else:
-                    self._serve(environment.data_root(), port, sandbox_port or port + 1)
-        except LauncherError as error:
+                    self._serve(root, port, sandbox_port or port + 1)
+        except (LauncherError, demo_check.CheckError) as error:
             raise CommandError(str(error)) from error
         except Stopped:
             self._say("Stopped.")
+
+    def _check(self, root: Path) -> None:
+        """Play the loop against the demo that runs, else against one that is started for it and removed again."""
+        running = environment.running_demo(root)
+        if running is None:
+            self._say("No demo runs: one is started for the check, and removed after it.")
+            elsewhere.check_a_fresh_demo()
+        else:
+            demo_check.run(valid_keys(root), running["web"], running["sandbox"], self._say)
 
     def _serve(self, root: Path, port: int, sandbox_port: int) -> None:
         with _only_demo(root):
@@ -80,21 +94,25 @@ class Command(BaseCommand):
                         f"Port {wanted} is taken: stop what uses it, or choose another, "
                         f"as in `make demo {variable}={wanted + 1000}`."
                     )
-            shown = self._set_up(root)
+            keys = self._set_up(root)
+            web, sandbox = (f"http://{ports.LOOPBACK}:{number}" for number in (port, sandbox_port))
+            variables = _variables(web, sandbox)
             children = Children()
             try:
-                web, sandbox = (f"http://{ports.LOOPBACK}:{number}" for number in (port, sandbox_port))
-                self._start(children, root, web, sandbox)
-                files.write_json(root / "demo-running.json", {"web": web, "sandbox": sandbox, "pid": os.getpid()})
-                self._say(_panel(root, web, sandbox, shown))
+                self._start(children, _commands(root, web, sandbox), variables)
+                for what, address in (("The dashboard", f"{web}/admin/login/"), ("The sandbox", f"{sandbox}/healthz")):
+                    children.wait_until(partial(_answers, address), f"{what} ({address})", ANSWER_TIMEOUT)
+                running = {"web": web, "sandbox": sandbox, "pid": os.getpid(), "environment": _shared(variables)}
+                files.write_json(root / "demo-running.json", running)
+                self._say(_panel(root, web, sandbox, keys))
                 while True:
                     children.pump(1.0)
             finally:
                 (root / "demo-running.json").unlink(missing_ok=True)
                 children.stop()
 
-    def _set_up(self, root: Path) -> dict[str, Any]:
-        """Bring the database up to date; returns what bootstrap has shown, now or on an earlier start."""
+    def _set_up(self, root: Path) -> DemoKeys:
+        """Bring the database up to date and make what is missing in it."""
         self._say("Updating the database...")
         call_command("migrate", verbosity=0, interactive=False)
         call_command("messages", "--compile", verbosity=0)
@@ -104,30 +122,37 @@ class Command(BaseCommand):
             call_command("collectstatic", verbosity=0, interactive=False)
         output = io.StringIO()
         call_command("bootstrap", "--json", stdout=output)
-        shown = _merged(environment.kept_values(root).get("bootstrap", {}), json.loads(output.getvalue()))
-        environment.keep(root, {"bootstrap": shown})
-        return shown
+        keep_shown(root, json.loads(output.getvalue()))
+        return valid_keys(root)
 
-    def _start(self, children: Children, root: Path, web: str, sandbox: str) -> None:
-        """Start the children and wait until the two that serve pages answer."""
+    def _start(self, children: Children, commands: dict[str, list[str]], variables: dict[str, str]) -> None:
         self._say("Starting the web server, the worker, beat and the Mixpanel sandbox...")
-        variables = {
-            **os.environ,
-            "PUBLIC_URL": os.environ.get("PUBLIC_URL", web),
-            "MIXPANEL_SANDBOX_URL": sandbox,
-            "PYTHONUNBUFFERED": "1",
-            # On a laptop's container there is often no other user, and the warning is ten lines long.
-            "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
-        }
-        for name, arguments in _commands(root, web, sandbox).items():
+        for name, arguments in commands.items():
             children.start(name, [sys.executable, "-m", *arguments], variables)
         children.wait_until(partial(children.has_said, "worker", " ready."), "The worker", ANSWER_TIMEOUT)
-        for name, address in (("web", f"{web}/admin/login/"), ("sandbox", f"{sandbox}/healthz")):
-            children.wait_until(partial(_answers, address), f"{name} ({address})", ANSWER_TIMEOUT)
 
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def _variables(web: str, sandbox: str) -> dict[str, str]:
+    """The environment of the children."""
+    return {
+        "PUBLIC_URL": web,
+        "CURRENTS_FLUSH_INTERVAL": FLUSH_SECONDS,
+        **os.environ,
+        "MIXPANEL_SANDBOX_URL": sandbox,
+        "PYTHONUNBUFFERED": "1",
+        # In a container there is often no other user, and the warning is ten lines long.
+        "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
+    }
+
+
+def _shared(variables: dict[str, str]) -> dict[str, str]:
+    """What ``demo --check`` must have in common with the demo that it checks."""
+    names = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "PUBLIC_URL", "MIXPANEL_SANDBOX_URL")
+    return {name: variables[name] for name in names}
 
 
 def _commands(root: Path, web: str, sandbox: str) -> dict[str, list[str]]:
@@ -164,24 +189,22 @@ def _only_demo(root: Path) -> Iterator[None]:
         if not is_first:
             other = files.read_json(root / "demo-running.json")
             raise LauncherError(f"The demo runs already on {root}: {other.get('web', 'it is just starting')}")
+        (root / "demo-running.json").unlink(missing_ok=True)  # of one that was killed
         yield
 
 
-def _panel(root: Path, web: str, sandbox: str, shown: dict[str, Any]) -> str:
-    unknown = "(shown once, when it was made: manage.py bootstrap --json --rotate makes a new one)"
-    admin = shown.get("admin") or {}
-    mixpanel = shown.get("partners", {}).get("mixpanel") or {}
+def _panel(root: Path, web: str, sandbox: str, keys: DemoKeys) -> str:
     return PANEL.format(
         root=root,
         web=web,
         sandbox=sandbox,
-        check=f"{Path(sys.executable)} manage.py demo --check",
-        username=admin.get("username", "admin"),
-        password=admin.get("password") or "(set earlier: manage.py changepassword sets a new one)",
-        rest_api_key=shown.get("rest_api_key") or unknown,
-        client_secret=mixpanel.get("client_secret") or unknown,
-        partner_api_key=mixpanel.get("partner_api_key") or unknown,
-        **{f"sandbox_{name}": value for name, value in sandbox_credentials().items()},
+        python=sys.executable,
+        username=keys.username,
+        password=keys.password or "(changed meanwhile: manage.py changepassword sets a new one)",
+        rest_api_key=keys.rest_api_key,
+        client_secret=keys.client_secret,
+        partner_api_key=keys.partner_api_key,
+        **sandbox_credentials(),
     )
 
 
@@ -189,18 +212,7 @@ def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - an address of our own making
             return bool(answer.status == 200)
-    except urllib.error.HTTPError:
-        return True
+    except urllib.error.HTTPError as error:
+        return error.code < 500
     except OSError:
         return False
-
-
-def _merged(kept: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
-    """``shown`` completed from ``kept``: a key is shown when it is made, and is null from then on."""
-    result = dict(kept)
-    for name, value in shown.items():
-        if isinstance(value, dict):
-            result[name] = _merged(kept.get(name) or {}, value)
-        elif value is not None:
-            result[name] = value
-    return result
