@@ -131,7 +131,7 @@ class Loop:
         return "2 email opens sent in by POST /currents/events, a custom event and a purchase by POST /users/track"
 
     def await_events(self) -> str:
-        """8. They are in the sandbox under Mixpanel's names, each for its user; the one without external id is counted."""
+        """8. They are in the sandbox under Mixpanel's names, each for its user; the open of nobody is counted."""
         expected = {
             (EMAIL_OPEN, USERS[0]),
             (f"[Braze Custom Event] {self.name}", USERS[1]),
