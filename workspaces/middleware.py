@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from workspaces.activity import acting_in
 from workspaces.models import User, Workspace
 
 SESSION_KEY = "workspace"
@@ -38,4 +39,5 @@ class WorkspaceMiddleware:
             timezone.activate(request.workspace.time_zone)  # type: ignore[attr-defined]
         else:
             timezone.deactivate()
-        return self.get_response(request)
+        with acting_in(request.workspace):  # type: ignore[attr-defined]
+            return self.get_response(request)

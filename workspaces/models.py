@@ -158,6 +158,47 @@ class ApiKey(KeyModel):
         return cls.objects.select_related("workspace").filter(digest=digest_of(secret), invalidated_at=None).first()
 
 
+class BootstrapKey(models.Model):
+    """That ``manage.py bootstrap`` made a key, of whatever kind: rotating invalidates these and nobody else's."""
+
+    digest = models.BinaryField(max_length=32, unique=True)
+    made_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.made_at}"
+
+    @classmethod
+    def digests(cls) -> "models.QuerySet[BootstrapKey, bytes]":
+        """The digests of all of them, for a subquery."""
+        return cls.objects.values_list("digest", flat=True)
+
+
+class Activity(models.Model):
+    """Who did what in a workspace: a line of the activity log (see ``workspaces.activity``). Never holds a secret.
+
+    Names are kept as texts, so that the log still tells after a person or a thing is gone.
+    """
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, related_name="activities")
+    at = models.DateTimeField(_("time"), db_default=Now())
+    person = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+", verbose_name=_("person"))
+    person_name = models.CharField(_("person"), max_length=150)
+    flag = models.SmallIntegerField()
+    kind = models.CharField(_("kind"), max_length=100)
+    object_id = models.TextField(blank=True)
+    object_name = models.CharField(_("what"), max_length=200)
+    message = models.TextField(_("what was done"), blank=True)
+
+    class Meta:
+        verbose_name = _("activity")
+        verbose_name_plural = _("activity log")
+        ordering = ["-at", "-id"]
+        indexes = [models.Index(fields=["workspace", "-at", "-id"], name="activity_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.person_name}: {self.object_name}"
+
+
 class DataPoints(models.Model):
     """Data points (the billing unit) logged on one day from one source. Braze: data points."""
 

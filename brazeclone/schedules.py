@@ -1,0 +1,41 @@
+"""Schedules of all apps, put where beat reads them. An admin's changes survive: only missing ones are made."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from django.apps import apps
+from django.apps.registry import Apps
+from django.db import transaction
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from workspaces.schedules import Schedule
+
+
+def schedules() -> Iterator[Schedule]:
+    """The schedules of every installed app that has a module ``schedules`` with ``SCHEDULES``."""
+    for app in apps.get_app_configs():
+        name = f"{app.name}.schedules"
+        if find_spec(name) is not None:
+            yield from getattr(import_module(name), "SCHEDULES", ())
+
+
+@transaction.atomic
+def ensure_schedules() -> int:
+    """Make the periodic tasks that are missing; how many were."""
+    known = set(PeriodicTask.objects.values_list("name", flat=True))
+    missing = [one for one in schedules() if one.name not in known]
+    for one in missing:
+        # Not unique in the database, and an admin may have made a second one with the same period.
+        interval = IntervalSchedule.objects.filter(every=one.every, period=IntervalSchedule.SECONDS).first()
+        if interval is None:
+            interval = IntervalSchedule.objects.create(every=one.every, period=IntervalSchedule.SECONDS)
+        PeriodicTask.objects.create(name=one.name, task=one.task, interval=interval)
+    return len(missing)
+
+
+def after_migration(apps: Apps, **signal: Any) -> None:
+    """Receiver of ``post_migrate``; ``apps`` is what is migrated, and a migration of one app can leave beat out."""
+    if apps.all_models.get("django_celery_beat"):
+        ensure_schedules()
