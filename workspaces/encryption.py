@@ -85,28 +85,28 @@ def reencrypt(model: type[models.Model], name: str, *, chunk: int = 500) -> int:
 
 
 def _next_rows(model: type[models.Model], name: str, after: int, count: int) -> list[tuple[int, bytes]]:
-    table, column = model._meta.db_table, model._meta.get_field(name).column
+    table = model._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(
-            f'SELECT id, "{column}" FROM "{table}"'  # noqa: S608 - names of our models
-            f' WHERE id > %s AND length("{column}") > 0 ORDER BY id LIMIT %s FOR UPDATE',
+            f'SELECT id, "{name}" FROM "{table}"'  # noqa: S608 - names of our models
+            f' WHERE id > %s AND length("{name}") > 0 ORDER BY id LIMIT %s FOR UPDATE',
             [after, count],
         )
         return [(row_id, bytes(value)) for row_id, value in cursor.fetchall()]
 
 
 def _rewrite(model: type[models.Model], name: str, rows: list[tuple[int, bytes]]) -> None:
-    table, column = model._meta.db_table, model._meta.get_field(name).column
+    table = model._meta.db_table
     try:
         values = [cipher().rotate(value) for _, value in rows]
     except InvalidToken:
         raise UnreadableSecretsError(
-            f"{model._meta.label}: a value among the ids {rows[0][0]} to {rows[-1][0]} was encrypted with a key that is "
-            "not in FIELD_ENCRYPTION_KEYS. Add that key at the end of the list and start again."
+            f"{model._meta.label}: a value among the ids {rows[0][0]} to {rows[-1][0]} was encrypted with a key "
+            "that is not in FIELD_ENCRYPTION_KEYS. Add that key at the end of the list and start again."
         ) from None
     with connection.cursor() as cursor:
         cursor.execute(
-            f'UPDATE "{table}" SET "{column}" = new.value'  # noqa: S608 - names of our models
+            f'UPDATE "{table}" SET "{name}" = new.value'  # noqa: S608 - names of our models
             f' FROM unnest(%s::bigint[], %s::bytea[]) AS new (id, value) WHERE "{table}".id = new.id',
             [[row_id for row_id, _ in rows], values],
         )
