@@ -1,8 +1,9 @@
 """The event log, the Currents that export it, and where each of them stands (architecture: the event log is a log)."""
 
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
+import orjson
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
@@ -16,28 +17,46 @@ SHARDS = 16
 
 
 class CurrentTransaction(models.Func):
-    """The id of the writing transaction as a bigint: what the readers of the log order by and compare with the horizon."""
+    """The id of the writing transaction as a bigint: readers of the log order by it and compare it with the horizon."""
 
     template = "(pg_current_xact_id()::text::bigint)"
     output_field = models.BigIntegerField()
     arity = 0
 
 
-class Event(models.Model):
-    """One engagement event, append-only, written in the transaction of what caused it.
+class JsonTextField(models.JSONField):
+    """A ``json`` column: kept as written, and cheaper to write than ``jsonb``; nothing here queries inside."""
 
-    ``payload`` holds the event's own fields under their storage names; the columns beside it are what delivery needs.
-    Readers order by (xid, id) and stop below the snapshot's xmin: see ``currents.log``.
+    def db_type(self, connection: Any) -> str:
+        return "json"
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        """psycopg has decoded a ``json`` value already."""
+        return value
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        return value if value is None or hasattr(value, "as_sql") else orjson.dumps(value).decode()
+
+
+class Event(models.Model):
+    """One engagement event, append-only, written in the transaction of what caused it: see ``currents.log``.
+
+    ``payload`` is the event as it travels between Currents and HTTP receivers, without what has a column of its own:
+    ``{"user": {"user_id", "device_id", "timezone"}, "properties": {...}}``, unknown fields included.
+    Readers order by (xid, id) and stop below the snapshot's xmin.
     """
 
     xid = models.BigIntegerField(db_default=CurrentTransaction(), editable=False)
-    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, related_name="+", verbose_name=_("workspace"))
+    # No constraint in the database: it would cost a look-up for each event that is written.
+    workspace = models.ForeignKey(
+        Workspace, models.CASCADE, db_index=False, db_constraint=False, related_name="+", verbose_name=_("workspace")
+    )
     shard = models.SmallIntegerField()
     event_id = models.CharField(_("event id"), max_length=200)
     event_type = models.CharField(_("event type"), max_length=100)
     time = models.BigIntegerField(_("time"), help_text=_("Seconds since 1970, UTC."))
     external_user_id = models.TextField(_("external id"), null=True)  # noqa: DJ001 - null: an anonymous user
-    payload = models.JSONField()
+    payload: Any = JsonTextField()
     received_at = models.DateTimeField(_("received at"), db_default=Now())
 
     class Meta:
@@ -56,7 +75,7 @@ class ReceivedEventId(models.Model):
     """Ids of events that came from outside, so that a repeated one is stored once."""
 
     pk = models.CompositePrimaryKey("workspace_id", "event_id")
-    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, related_name="+")
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, db_constraint=False, related_name="+")
     event_id = models.CharField(max_length=200)
     day = models.DateField(db_index=True)
 
@@ -80,7 +99,7 @@ class Current(models.Model):
     contact_email = models.EmailField(_("contact email"))
     destination = models.CharField(_("destination"), max_length=40)
     options = models.JSONField(default=dict, editable=False)
-    secrets = SecretsField()
+    secrets: Any = SecretsField()
     event_types = ArrayField(models.CharField(max_length=100), default=list, verbose_name=_("events"))
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.DRAFT, editable=False)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, editable=False, related_name="+")
@@ -89,6 +108,11 @@ class Current(models.Model):
     launched_at = models.DateTimeField(_("launched at"), null=True, editable=False)
     failed_at = models.DateTimeField(_("failed at"), null=True, editable=False)
     failure = models.TextField(_("last error"), blank=True, editable=False)
+    #: While Failed: when to try again whether the destination lets us in.
+    probe_at = models.DateTimeField(null=True, editable=False)
+
+    #: The states in which events are kept for it.
+    KEEPS: ClassVar[frozenset[str]] = frozenset({Status.ACTIVE, Status.PAUSED, Status.FAILED})
 
     class Meta:
         verbose_name = _("Current")
@@ -115,7 +139,12 @@ class EventSelection(models.Model):
 
 
 class Cursor(models.Model):
-    """How far one shard of a Current has been delivered, who works on it now, and how often the next batch has failed."""
+    """How far one shard of a Current has been delivered, who works on it now, and how often the next batch has failed.
+
+    Everything up to (``xid``, ``event``) is done with. ``lease`` is the token of the worker that holds the shard until
+    ``leased_until``; a free shard keeps the moment at which it was let go, and the longest free one is served first.
+    ``batch_limit`` is how many events the next request may hold while a refused batch is split; 0: as many as fit.
+    """
 
     current = models.ForeignKey(Current, models.CASCADE, related_name="cursors")
     shard = models.SmallIntegerField()
@@ -168,12 +197,13 @@ class Outcome(models.TextChoices):
 
 
 class DeliveryCount(models.Model):
-    """How many events of a Current had one outcome in one hour (UTC)."""
+    """How many events of a Current had one outcome in one hour (UTC), and the id of the last of them."""
 
     current = models.ForeignKey(Current, models.CASCADE, related_name="counts")
     hour = models.DateTimeField()
     outcome = models.CharField(max_length=20, choices=Outcome)
     count = models.BigIntegerField(default=0)
+    example = models.TextField(blank=True, default="")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["current", "hour", "outcome"], name="count_per_hour")]
@@ -183,20 +213,33 @@ class DeliveryCount(models.Model):
 
 
 class DeadLetter(models.Model):
-    """An event that the destination refused for good, with the destination's own reason."""
+    """An event that the destination refused for good, with the destination's own reason.
+
+    ``payload`` is what was sent; ``source`` is the event in the log's own terms (``currents.log.LoggedEvent``), so that
+    Retry sends it as the Current would send it today.
+    """
 
     current = models.ForeignKey(Current, models.CASCADE, related_name="dead_letters")
     event_id = models.CharField(_("event id"), max_length=200)
     event_type = models.CharField(_("event type"), max_length=100)
     reason = models.TextField(_("reason"))
     field = models.CharField(_("field"), max_length=200, blank=True)
-    payload: Any = models.JSONField(_("payload"))
+    payload: Any = JsonTextField(_("payload"))
+    source: Any = JsonTextField()
     created_at = models.DateTimeField(_("refused at"), db_default=Now())
+    #: When Retry was asked for; a worker takes it, and holds it until ``leased_until``.
+    retry_at = models.DateTimeField(_("retry"), null=True)
+    leased_until = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = _("dead letter")
         verbose_name_plural = _("dead letters")
-        indexes = [models.Index(fields=["current", "-created_at"], name="dead_letter_recent")]
+        indexes = [
+            models.Index(fields=["current", "-created_at"], name="dead_letter_recent"),
+            models.Index(
+                fields=["current", "retry_at"], name="dead_letter_retry", condition=models.Q(retry_at__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event_type} {self.event_id}"

@@ -1,0 +1,111 @@
+"""The next batch of a shard: read from the log, put into the destination's words, cut at its limits."""
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from currents import log as event_log
+from currents.destinations import Account, Destination, Encoded, Skipped, Unsendable
+from currents.log import LoggedEvent, Position
+from currents.models import Current, Outcome
+from currents.selections import Selections, load_selections
+
+logger = logging.getLogger(__name__)
+
+#: How many pages of the log are read for one batch when most of what they hold is not selected.
+PAGES = 10
+
+
+@dataclass
+class Batch:
+    """What one request delivers, and what is done with besides.
+
+    Once its request is acknowledged, everything up to ``upto`` is done with (None: nothing was read). ``is_full`` says
+    that more waits behind it. ``oldest`` is when its first event was received.
+    """
+
+    events: list[LoggedEvent] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    upto: Position | None = None
+    oldest: datetime | None = None
+    is_full: bool = False
+    skipped: Counter[Outcome] = field(default_factory=Counter)
+    examples: dict[Outcome, str] = field(default_factory=dict)
+    unsendable: list[tuple[LoggedEvent, Unsendable]] = field(default_factory=list)
+    size: int = 0
+
+
+class BatchBuilder:
+    """Builds the batches of one Current for one worker."""
+
+    def __init__(self, current: Current, destination: Destination, account: Account) -> None:
+        self.current = current
+        self.destination = destination
+        self.account = account
+        self.selections: Selections = load_selections(current.pk)
+
+    def build(self, shard: int, after: Position, limit: int = 0) -> Batch:
+        """The batch that follows ``after``: at most ``limit`` events (0: as many as the destination takes).
+
+        Two statements for a page of the log, and one page unless hardly anything of it is selected.
+        """
+        limit = limit or self.destination.max_events
+        batch = Batch()
+        for _page in range(PAGES):
+            events = event_log.read(
+                self.current.workspace_id, shard, batch.upto or after, limit, self.selections.all_types
+            )
+            # Only what is read after the events can be trusted to hold for them.
+            self.selections = load_selections(self.current.pk)
+            batch.is_full = not self._add(batch, events, limit) or len(events) == limit
+            if not events or len(events) < limit or len(batch.events) >= limit or not self._may_go_on(batch, events):
+                break
+        return batch
+
+    def encode(self, event: LoggedEvent) -> Encoded | Skipped | Unsendable:
+        """One event for the destination; a defect of ours makes it a dead letter, and does not stop its shard."""
+        try:
+            return self.destination.encode(event, self.account)
+        except Exception:
+            logger.exception("The event %s of the Current %s cannot be encoded", event.event_id, self.current.pk)
+            return Unsendable("The event could not be put into the destination's form.", "event")
+
+    def _may_go_on(self, batch: Batch, page: list[LoggedEvent]) -> bool:
+        """Whether the whole page went in, so that the next can follow."""
+        return batch.upto == page[-1].position
+
+    def _add(self, batch: Batch, page: list[LoggedEvent], limit: int) -> bool:
+        """Add events until the batch is full; False: some of the page are left for the next."""
+        for event in page:
+            if not self.selections.includes(event.xid, event.event_type):
+                self._skip(batch, event, Outcome.NOT_SELECTED)
+                continue
+            if event.payload is None:
+                # Selected since the page was read: it is read again, with its payload.
+                return False
+            encoded = self.encode(event)
+            if isinstance(encoded, Encoded):
+                size = len(encoded.body) + 1
+                if batch.bodies and (len(batch.bodies) >= limit or batch.size + size + 1 > self.destination.max_bytes):
+                    return False
+                batch.size += size
+                batch.events.append(event)
+                batch.bodies.append(encoded.body)
+            elif isinstance(encoded, Unsendable):
+                batch.unsendable.append((event, encoded))
+            else:
+                self._skip(batch, event, encoded.outcome)
+                continue
+            self._pass(batch, event)
+        return True
+
+    def _skip(self, batch: Batch, event: LoggedEvent, outcome: Outcome) -> None:
+        batch.skipped[outcome] += 1
+        batch.examples[outcome] = event.event_id
+        self._pass(batch, event)
+
+    @staticmethod
+    def _pass(batch: Batch, event: LoggedEvent) -> None:
+        batch.upto = event.position
+        batch.oldest = batch.oldest or event.received_at

@@ -1,0 +1,36 @@
+"""Which Currents have work for a worker now: asked of the database, since wake-up calls may be lost."""
+
+from django.conf import settings
+from django.db import connection
+
+from currents.destinations import destinations
+from currents.leases import FREE_SQL, WORK_WAITS_SQL
+
+
+def due_currents(workspace_id: int | None = None) -> list[int]:
+    """The ids of the Currents (of one workspace, or of all) that a worker should look at: one statement.
+
+    Active ones with a free shard that has work or a dead letter to retry, Failed ones whose probe is due.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT k.id FROM currents_current k
+             WHERE (%(workspace)s::bigint IS NULL OR k.workspace_id = %(workspace)s)
+               AND (k.status = 'active' AND (
+                        EXISTS (SELECT 1 FROM currents_cursor c
+                                 WHERE c.current_id = k.id AND c.next_try_at <= now() AND {FREE_SQL}
+                                   AND {WORK_WAITS_SQL})
+                     OR EXISTS (SELECT 1 FROM currents_deadletter d
+                                 WHERE d.current_id = k.id AND d.retry_at <= now()
+                                   AND (d.leased_until IS NULL OR d.leased_until <= now())))
+                 OR k.status = 'failed' AND (k.probe_at IS NULL OR k.probe_at <= now()))
+             ORDER BY k.id
+            """,  # noqa: S608 - constants
+            {
+                "workspace": workspace_id,
+                "interval": settings.CURRENTS_FLUSH_INTERVAL,
+                "full": min(one.max_events for one in destinations()),
+            },
+        )
+        return [current_id for (current_id,) in cursor.fetchall()]

@@ -1,0 +1,163 @@
+"""Leases on the shards of a Current: who may send its next batch, and until when.
+
+A lease is a token on the cursor's row, taken with SKIP LOCKED. All times are the database's, so that workers on
+machines with different clocks agree; a worker itself counts the seconds that it has left on its monotonic clock.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from currents.log import HORIZON_SQL, Position
+from currents.models import Current
+
+#: A cursor is worth a worker's time: its oldest waiting event has waited long enough, or a full batch waits.
+#: Wants the parameters ``interval`` (seconds) and ``full`` (events); c is the cursor, k its Current.
+WORK_WAITS_SQL = f"""
+    COALESCE(
+        (SELECT e.received_at FROM currents_event e
+          WHERE e.workspace_id = k.workspace_id AND e.shard = c.shard
+            AND (e.xid, e.id) > (c.xid, c.event) AND e.xid < {HORIZON_SQL}
+          ORDER BY e.xid, e.id LIMIT 1) <= now() - %(interval)s * interval '1 second'
+        OR EXISTS (SELECT 1 FROM currents_event e
+          WHERE e.workspace_id = k.workspace_id AND e.shard = c.shard
+            AND (e.xid, e.id) > (c.xid, c.event) AND e.xid < {HORIZON_SQL}
+          ORDER BY e.xid, e.id OFFSET %(full)s - 1 LIMIT 1),
+        false)
+"""  # noqa: S608 - constants
+#: Nobody holds the cursor c.
+FREE_SQL = "(c.lease IS NULL OR c.leased_until <= now())"
+
+_RETURNED = "c.id, c.current_id, c.shard, c.xid, c.event, c.attempt, c.batch_limit"
+
+
+@dataclass
+class Lease:
+    """One shard of a Current, ours until ``deadline`` (monotonic clock). ``attempt`` counts the failures in a row."""
+
+    cursor_id: int
+    current_id: int
+    shard: int
+    position: Position
+    attempt: int
+    batch_limit: int
+    token: UUID
+    deadline: float
+    batches: int = 0
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the lease still lasts."""
+        return self.deadline - time.monotonic()
+
+
+def take(current: Current, token: UUID, limit: int, *, full: int, flush: bool = False) -> list[Lease]:
+    """Lease at most ``limit`` shards of an active Current that have work, the longest unserved first.
+
+    Together with other workers' leases they stay within CURRENTS_REQUESTS_IN_FLIGHT. ``full`` is the size of a full
+    batch; with ``flush`` a part batch counts as work however young it is.
+    """
+    return _take(
+        f"""
+        SELECT c.id FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
+         WHERE c.current_id = %(current)s AND k.status = 'active' AND c.next_try_at <= now() AND {FREE_SQL}
+           AND {WORK_WAITS_SQL}
+         ORDER BY c.leased_until NULLS FIRST, c.shard
+         LIMIT GREATEST(0, LEAST(%(limit)s, %(in_flight)s - (
+               SELECT count(*) FROM currents_cursor o
+                WHERE o.current_id = %(current)s AND o.lease IS NOT NULL AND o.leased_until > now())))
+           FOR UPDATE OF c SKIP LOCKED
+        """,  # noqa: S608 - constants
+        current,
+        token,
+        {"limit": limit, "full": full, "interval": 0 if flush else settings.CURRENTS_FLUSH_INTERVAL},
+    )
+
+
+def take_for_probe(current: Current, token: UUID) -> list[Lease]:
+    """Lease one shard of a Failed Current that has events waiting, whatever its back-off says."""
+    return _take(
+        f"""
+        SELECT c.id FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
+         WHERE c.current_id = %(current)s AND {FREE_SQL} AND {WORK_WAITS_SQL}
+         ORDER BY c.shard LIMIT 1
+           FOR UPDATE OF c SKIP LOCKED
+        """,  # noqa: S608 - constants
+        current,
+        token,
+        {"full": 1, "interval": 0},
+    )
+
+
+def renew(leases: Iterable[Lease]) -> None:
+    """Prolong leases of one worker, by one statement. One that was lost meanwhile keeps its deadline, and runs out."""
+    by_id = {lease.cursor_id: lease for lease in leases}
+    if not by_id:
+        return
+    deadline = time.monotonic() + settings.CURRENTS_LEASE_SECONDS
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE currents_cursor SET leased_until = now() + %s * interval '1 second'
+             WHERE id = ANY(%s) AND lease = %s RETURNING id
+            """,
+            [settings.CURRENTS_LEASE_SECONDS, list(by_id), next(iter(by_id.values())).token],
+        )
+        for (cursor_id,) in cursor.fetchall():
+            by_id[cursor_id].deadline = deadline
+
+
+def release(leases: Iterable[Lease]) -> None:
+    """Let shards of one worker go, by one statement."""
+    held = list(leases)
+    if not held:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE currents_cursor SET lease = NULL, leased_until = now() WHERE id = ANY(%s) AND lease = %s",
+            [[lease.cursor_id for lease in held], held[0].token],
+        )
+
+
+def workers_on(current_id: int) -> int:
+    """How many workers hold a lease of the Current now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(DISTINCT lease) FROM currents_cursor
+             WHERE current_id = %s AND lease IS NOT NULL AND leased_until > now()
+            """,
+            [current_id],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def _take(select: str, current: Current, token: UUID, parameters: dict[str, Any]) -> list[Lease]:
+    deadline = time.monotonic() + settings.CURRENTS_LEASE_SECONDS
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH due AS MATERIALIZED ({select})
+            UPDATE currents_cursor c
+               SET lease = %(token)s, leased_until = now() + %(seconds)s * interval '1 second'
+              FROM due WHERE c.id = due.id
+            RETURNING {_RETURNED}
+            """,  # noqa: S608 - constants
+            {
+                **parameters,
+                "current": current.pk,
+                "token": token,
+                "seconds": settings.CURRENTS_LEASE_SECONDS,
+                "in_flight": settings.CURRENTS_REQUESTS_IN_FLIGHT,
+            },
+        )
+        rows = cursor.fetchall()
+    return [
+        Lease(cursor_id, current_id, shard, Position(xid, event), attempt, batch_limit, token, deadline)
+        for cursor_id, current_id, shard, xid, event, attempt, batch_limit in rows
+    ]

@@ -1,0 +1,175 @@
+"""The event log: appended to in the transaction of what caused an event, read by anybody with a cursor of their own.
+
+Sequence values are handed out before their rows are committed, so a reader that goes by id alone can step over a row
+that commits later. Each row therefore holds the id of the transaction that wrote it, and readers take only rows below
+the oldest transaction that is still running (the *horizon*), in (xid, id) order: nothing can appear behind a cursor.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import orjson
+from django.db import connection, transaction
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+
+from currents.models import SHARDS
+from currents.wakeup import wake_on_commit
+
+#: The lowest transaction id that may still be writing.
+HORIZON_SQL = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+
+_COPY = "COPY currents_event (workspace_id, shard, event_id, event_type, time, external_user_id, payload) FROM STDIN"
+_COLUMNS = ("int8", "int2", "text", "text", "int8", "text", "text")
+
+
+class Position(NamedTuple):
+    """A place in the log: everything up to and including this event is behind it."""
+
+    xid: int
+    event: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to append. ``time`` is in seconds since 1970 (UTC); ``properties`` are the type's own fields under their
+    storage names, for a custom event with ``name`` and ``custom_properties``, for a purchase with
+    ``purchase_properties``. ``extra`` holds unknown fields beside them.
+    """
+
+    event_type: str
+    time: int
+    external_user_id: str | None = None
+    user_id: str | None = None
+    device_id: str | None = None
+    timezone: str | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
+    event_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def payload(self) -> dict[str, Any]:
+        """What the log's column of that name holds."""
+        named = {"user_id": self.user_id, "device_id": self.device_id, "timezone": self.timezone}
+        user = {name: value for name, value in named.items() if value is not None}
+        return {**self.extra, "user": {**self.extra.get("user", {}), **user}, "properties": self.properties}
+
+
+class LoggedEvent(NamedTuple):
+    """An event as read from the log. ``payload`` is undecoded JSON; None when its type was not asked for."""
+
+    id: int
+    xid: int
+    event_id: str
+    event_type: str
+    time: int
+    external_user_id: str | None
+    received_at: datetime
+    payload: bytes | None
+
+    @property
+    def position(self) -> Position:
+        """Where a cursor stands that has passed this event."""
+        return Position(self.xid, self.id)
+
+
+def shard_of(external_user_id: str | None, user_id: str | None) -> int:
+    """The shard that a user's events go to, for ever: all events of one user are in one, so they stay in order."""
+    return crc32((external_user_id or user_id or "").encode("utf-8", "surrogatepass")) % SHARDS
+
+
+def append_events(workspace_id: int, events: Sequence[NewEvent]) -> None:
+    """Append ``events`` in the caller's transaction (or one of its own), in their order, by one COPY.
+
+    When the transaction commits, delivery is woken; if that message is lost, beat finds the events.
+    """
+    if not events:
+        return
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.set_types(_COLUMNS)
+        for one in events:
+            copy.write_row(
+                (
+                    workspace_id,
+                    shard_of(one.external_user_id, one.user_id),
+                    one.event_id,
+                    one.event_type,
+                    one.time,
+                    one.external_user_id,
+                    orjson.dumps(one.payload()).decode(),
+                )
+            )
+    wake_on_commit(workspace_id)
+
+
+def horizon() -> int:
+    """The lowest transaction id that may still be writing: what a reader may take lies below it."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {HORIZON_SQL}")
+        return int(cursor.fetchone()[0])
+
+
+def here() -> Position:
+    """The position from which on events count that are not yet below the horizon."""
+    return Position(horizon(), 0)
+
+
+def read(
+    workspace_id: int, shard: int, after: Position, limit: int, types: Iterable[str] | None = None
+) -> list[LoggedEvent]:
+    """At most ``limit`` events of a shard after a position, in order, all of them below the horizon: one statement.
+
+    Every type is returned; ``payload`` comes along for ``types`` only (None: for all).
+    """
+    wanted = None if types is None else list(types)
+    with connection.cursor() as cursor:
+        cursor.adapters.register_loader("json", _RawJson)
+        cursor.execute(
+            f"""
+            SELECT e.id, e.xid, e.event_id, e.event_type, e.time, e.external_user_id, e.received_at,
+                   CASE WHEN %(wanted)s::text[] IS NULL OR e.event_type = ANY(%(wanted)s::text[]) THEN e.payload END
+              FROM currents_event e
+             WHERE e.workspace_id = %(workspace)s AND e.shard = %(shard)s
+               AND (e.xid, e.id) > (%(xid)s, %(event)s) AND e.xid < {HORIZON_SQL}
+             ORDER BY e.xid, e.id
+             LIMIT %(limit)s
+            """,  # noqa: S608 - a constant
+            {
+                "wanted": wanted,
+                "workspace": workspace_id,
+                "shard": shard,
+                "xid": after.xid,
+                "event": after.event,
+                "limit": limit,
+            },
+        )
+        return list(map(LoggedEvent._make, cursor.fetchall()))
+
+
+def held_back_since() -> datetime | None:
+    """Since when the oldest open transaction of the cluster keeps events from being read; None: nothing is kept back.
+
+    Any writing transaction counts, whoever's it is: while it runs, what was written after its start waits.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT min(held.since)
+              FROM (SELECT xact_start AS since, backend_xid AS xid FROM pg_stat_activity WHERE backend_xid IS NOT NULL
+                    UNION ALL
+                    SELECT prepared, transaction FROM pg_prepared_xacts WHERE database = current_database()) held
+             WHERE held.xid = ({HORIZON_SQL} & 4294967295)::text::xid
+            """  # noqa: S608 - a constant
+        )
+        since: datetime | None = cursor.fetchone()[0]
+        return since
+
+
+class _RawJson(Loader):
+    """Leaves ``json`` undecoded: what is not sent is never decoded, and what is, once and by orjson."""
+
+    def load(self, data: Buffer) -> bytes:
+        return bytes(data)

@@ -1,0 +1,47 @@
+"""Which event types a Current sends, and since when: an edit never rewrites what was logged before it."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import connection
+
+from currents.log import HORIZON_SQL
+from currents.models import EventSelection
+
+
+@dataclass(frozen=True)
+class Selections:
+    """The history of one Current's selection: ``types[i]`` holds from transaction ``since[i]`` on."""
+
+    since: tuple[int, ...]
+    types: tuple[frozenset[str], ...]
+
+    @property
+    def all_types(self) -> frozenset[str]:
+        """Every type that was ever selected."""
+        return frozenset().union(*self.types)
+
+    def includes(self, xid: int, event_type: str) -> bool:
+        """Whether an event of that type, written by transaction ``xid``, was selected at the time."""
+        place = bisect_right(self.since, xid) - 1
+        return place >= 0 and event_type in self.types[place]
+
+
+def load_selections(current_id: int) -> Selections:
+    """The history as it stands. Read it after the events that it is asked about: no later edit concerns them."""
+    rows = list(EventSelection.objects.filter(current=current_id).order_by("from_xid", "id"))
+    return Selections(tuple(row.from_xid for row in rows), tuple(frozenset(row.event_types) for row in rows))
+
+
+def select_from_now(current_id: int, event_types: Iterable[str]) -> int:
+    """Record that these types are sent from now on: from the oldest transaction that still runs. Returns its id."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO currents_eventselection (current_id, from_xid, event_types)
+            VALUES (%s, {HORIZON_SQL}, %s) RETURNING from_xid
+            """,  # noqa: S608 - a constant
+            [current_id, sorted(event_types)],
+        )
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,77 @@
+"""Sending one request to a destination. No redirect is followed, nothing is retried here, nothing is logged."""
+
+import time
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import urllib3
+from django.conf import settings
+
+from currents.destinations import Reply, Request
+
+#: More of an answer is not read: the longest honest one names 2,000 records.
+_ANSWER_LIMIT = 8 * 1024 * 1024
+_CHUNK = 64 * 1024
+
+
+def timeout_seconds() -> float:
+    """How long a request may take: always less than a lease, so that it ends before somebody else may send."""
+    return min(float(settings.CURRENTS_REQUEST_TIMEOUT), settings.CURRENTS_LEASE_SECONDS * 0.8)
+
+
+def send(request: Request) -> Reply:
+    """POST a request and read its answer. Never raises: what prevents an answer is the reply's ``error``."""
+    seconds = timeout_seconds()
+    deadline = time.monotonic() + seconds
+    try:
+        response = _pool().request(
+            "POST",
+            request.url,
+            body=request.body,
+            headers=dict(request.headers),
+            timeout=urllib3.Timeout(connect=min(10.0, seconds), read=seconds),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        try:
+            body = _read(response, deadline)
+        except BaseException:
+            response.close()
+            raise
+        response.release_conn()
+        return Reply(response.status, dict(response.headers), body)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        return Reply(0, error=_explain(error, request))
+
+
+def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+    chunks = []
+    size = 0
+    for chunk in response.stream(_CHUNK):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > _ANSWER_LIMIT:
+            raise urllib3.exceptions.ProtocolError("the answer is too long")
+        if time.monotonic() > deadline:
+            raise urllib3.exceptions.ProtocolError("the answer takes too long")
+    return b"".join(chunks)
+
+
+def _explain(error: Exception, request: Request) -> str:
+    """A line for people: what went wrong with which host. The client's own texts may hold addresses of objects."""
+    host = urlsplit(request.url).hostname
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return f"{host}: no connection within the time limit"
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
+        return f"{host}: the host name is not known"
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return f"{host}: the connection was refused"
+    if isinstance(error, urllib3.exceptions.TimeoutError):
+        return f"{host}: no answer within the time limit"
+    return f"{host}: the connection broke before the answer was complete"
+
+
+@lru_cache(maxsize=1)
+def _pool() -> urllib3.PoolManager:
+    return urllib3.PoolManager(num_pools=16, maxsize=settings.CURRENTS_REQUESTS_IN_FLIGHT, block=False)

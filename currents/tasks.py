@@ -1,0 +1,34 @@
+"""Thin tasks: each calls a function that works without Celery."""
+
+from celery import shared_task
+
+from currents import delivery, retention
+from currents.due import due_currents
+from currents.wakeup import send
+
+
+@shared_task(name="currents.deliver")
+def deliver(current_id: int, flush: bool = False) -> None:
+    """Deliver what is due of one Current; goes on in a new message while there is more."""
+    if delivery.deliver(current_id, flush=flush):
+        send(deliver, current_id, flush)
+
+
+@shared_task(name="currents.wake")
+def wake(workspace_id: int) -> None:
+    """Events of a workspace were committed: set its Currents to work where they have a full batch."""
+    for current_id in due_currents(workspace_id):
+        send(deliver, current_id)
+
+
+@shared_task(name="currents.tick")
+def tick() -> None:
+    """Find everything that is due, whatever messages were lost."""
+    for current_id in due_currents():
+        send(deliver, current_id)
+
+
+@shared_task(name="currents.purge")
+def purge() -> None:
+    """Delete what is over its time."""
+    retention.purge()
