@@ -65,12 +65,12 @@ def add_page(run_id: int, page: int, groups: Sequence[Group], total_pages: int |
     A page that is there already changes nothing, nor does one of a copy that is complete or given up: False.
     ``total_pages`` tells how many there are, once it is known.
     """
-    copy = _only_bookkeeping().select_for_update(no_key=True).filter(pk=run_id, **_GATHERING).first()
+    copy = _lock(run_id)
     if copy is None:
         return False
     page_row = CohortChange(
         cohort_id=copy.cohort_id,
-        source=Cohort.Source.WEBHOOK,
+        source=copy.run.source,
         copy=copy,
         page=page,
         identifiers=count(groups),
@@ -89,7 +89,7 @@ def add_page(run_id: int, page: int, groups: Sequence[Group], total_pages: int |
 @transaction.atomic
 def give_up(run_id: int, status: SyncRun.Status, problem: SyncRun.Problem, error: str = "") -> bool:
     """End a copy that gathers: its pages go and the cohort stays as it is. False if it does not gather any more."""
-    copy = _only_bookkeeping().select_for_update(no_key=True).filter(pk=run_id, **_GATHERING).first()
+    copy = _lock(run_id)
     if copy is None:
         return False
     received = CohortChange.objects.filter(copy=copy).aggregate(sum=Sum("identifiers"))["sum"] or 0
@@ -188,6 +188,12 @@ def _replace_members(cohort: Cohort, copy: FullCopy, gathering: FullCopy | None)
         data_points=len(added) + len(removed),
         size_after=size,
     )
+
+
+def _lock(run_id: int) -> FullCopy | None:
+    """The copy of that run with its row locked, if it still gathers."""
+    rows = _only_bookkeeping().select_related("run").select_for_update(of=("self",), no_key=True)
+    return rows.filter(pk=run_id, **_GATHERING).first()
 
 
 def _only_bookkeeping() -> QuerySet[FullCopy]:

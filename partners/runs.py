@@ -6,9 +6,13 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 
 from partners.models import Cohort, RunSets, SyncRun
 from profiles.sets import ProfileSet
+
+#: How long "is this user in it, and why" can look back.
+SETS_KEPT = timedelta(days=90)
 
 
 @dataclass
@@ -132,3 +136,8 @@ def record_sets(tallies: Collection[Tally]) -> None:
     RunSets.objects.bulk_create(
         changed, update_conflicts=True, unique_fields=["run_id"], update_fields=["added", "removed"]
     )
+
+
+def forget_old_sets() -> None:
+    """Delete the sets of runs that are older than SETS_KEPT; the runs' counts stay."""
+    RunSets.objects.filter(run__started_at__lt=timezone.now() - SETS_KEPT).delete()

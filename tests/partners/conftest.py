@@ -62,7 +62,7 @@ class Partner:
         ids = cohort_members(workspace_id, [cohort.pk])[cohort.pk] & live_users(workspace_id)
         return {profile.external_id or profile.braze_id for profile in Profile.objects.filter(pk__in=list(ids))}
 
-    def webhook(self, action: Any, members: Iterable[Any], *, page: int = 1, pages: int = 1, session: str = "s1",
+    def webhook(self, action: Any, members: Iterable[Any], /, *, page: int = 1, pages: int = 1, session: str = "s1",
                 cohort_id: Any = "7", auth: str | None = "", **parameters: Any) -> Any:
         """POST to the custom webhook as Mixpanel does. ``auth``: another password, or None for no header."""
         body = {
