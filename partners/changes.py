@@ -83,4 +83,4 @@ def append(cohort_id: int, source: Cohort.Source, groups: Sequence[Group], sessi
 
 def fold_soon(cohort_id: int) -> None:
     """Tell a worker that the cohort has changes waiting. If the message is lost, beat finds them."""
-    wake_up("partners.tasks.fold_cohort", cohort_id)
+    wake_up("partners.fold_cohort", cohort_id)

@@ -6,32 +6,32 @@ from partners import copies, folding, runs
 from partners.mixpanel import pull
 
 
-@shared_task(name="partners.tasks.fold_cohort")  # type: ignore[untyped-decorator]
+@shared_task(name="partners.fold_cohort")  # type: ignore[untyped-decorator]
 def fold_cohort(cohort_id: int) -> None:
     """Fold what waits for one cohort: the wake-up call after each request."""
     folding.fold_cohort(cohort_id)
 
 
-@shared_task(name="partners.tasks.fold_stragglers")  # type: ignore[untyped-decorator]
+@shared_task(name="partners.fold_stragglers")  # type: ignore[untyped-decorator]
 def fold_stragglers() -> None:
     """Fold what lost its wake-up call, and give up full copies whose pages stopped arriving."""
     copies.expire_copies()
     folding.fold_stragglers()
 
 
-@shared_task(name="partners.tasks.pull_due")  # type: ignore[untyped-decorator]
+@shared_task(name="partners.pull_due")  # type: ignore[untyped-decorator]
 def pull_due() -> None:
     """Find the pulled cohorts that are due."""
     pull.pull_due()
 
 
-@shared_task(name="partners.tasks.pull_connection")  # type: ignore[untyped-decorator]
+@shared_task(name="partners.pull_connection")  # type: ignore[untyped-decorator]
 def pull_connection(connection_id: int) -> None:
     """Pull what is due of one connection."""
     pull.pull_connection(connection_id)
 
 
-@shared_task(name="partners.tasks.forget_old_runs")  # type: ignore[untyped-decorator]
+@shared_task(name="partners.forget_old_runs")  # type: ignore[untyped-decorator]
 def forget_old_runs() -> None:
     """Delete whom runs added and removed, 90 days after."""
     runs.forget_old_sets()

@@ -39,7 +39,7 @@ def pull_due() -> int:
     due = _due().order_by().values_list("integration__pull", flat=True).distinct()
     connections = [one for one in due if one is not None]
     for connection_id in connections:
-        wake_up("partners.tasks.pull_connection", connection_id)
+        wake_up("partners.pull_connection", connection_id)
     return len(connections)
 
 
@@ -64,7 +64,7 @@ def sync_now(cohort: Cohort) -> None:
     Cohort.objects.filter(pk=cohort.pk).exclude(sync="").update(next_pull_at=timezone.now())
     connection_id = PullConnection.objects.filter(integration=cohort.integration_id).values_list("pk", flat=True).first()
     if connection_id is not None:
-        wake_up("partners.tasks.pull_connection", connection_id)
+        wake_up("partners.pull_connection", connection_id)
 
 
 def choose(connection: PullConnection, listed: ListedCohort, sync: str) -> Cohort:
