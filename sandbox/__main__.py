@@ -14,8 +14,6 @@ from sandbox.config import CREDENTIALS, Settings, settings_from_environment
 from sandbox.journal import JournalError
 from sandbox.server import build_server
 
-log = logging.getLogger("sandbox")
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT. Returns the exit code: 1 if it cannot start, with one line that says why."""
@@ -29,8 +27,6 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, JournalError, OSError) as error:
         sys.stderr.write(f"The Mixpanel sandbox cannot start. {error}\n")
         return 1
-    where = f"http://{given.host}:{given.port}/"
-    log.info("Mixpanel sandbox at %s (data in %s)", where, given.data or "memory only")
     # uvicorn raises the signal that stopped it again when all is closed: then the exit is a clean one.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)

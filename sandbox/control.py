@@ -86,7 +86,6 @@ async def summary(request: Request, sandbox: Sandbox) -> Response:
             "duplicates": store.duplicates,
             "rejected": store.rejected,
             "by_event": dict(store.by_name),
-            "distinct_ids": len({event.accepted.distinct_id for event in store.events}),
             "requests": traffic.requests["/import"],
             "queries": traffic.requests["/api/query"],
             "statuses": dict(traffic.statuses),

@@ -1,12 +1,15 @@
 """The sandbox under uvicorn, for the command line and for tests that run it in a thread."""
 
 import asyncio
+import logging
 import socket
 from typing import cast
 
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+log = logging.getLogger("sandbox")
 
 
 class SandboxProtocol(H11Protocol):
@@ -22,7 +25,13 @@ class SandboxProtocol(H11Protocol):
 
 
 class SandboxServer(uvicorn.Server):
-    """uvicorn, but requests that are kept waiting on purpose do not hold up the shutdown."""
+    """uvicorn, but it tells its address, and requests that are kept waiting on purpose do not hold up its end."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen, and say where."""
+        await super().startup(sockets)
+        if self.started:
+            log.info("Mixpanel sandbox at http://%s:%s/", self.config.host, bound_port(self))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop misbehaving, then shut down as usual."""

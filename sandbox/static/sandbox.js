@@ -182,7 +182,11 @@ async function refresh() {
 function replace(part, fresh) {
   if (part.querySelector(":popover-open")) return;
   const open = [...part.querySelectorAll("details[open]")].map((details) => details.id);
+  const scrolled = part.querySelector(".scroll");
+  const position = scrolled ? scrolled.scrollTop : 0;
   part.replaceWith(fresh);
+  const scrollable = fresh.querySelector(".scroll");
+  if (scrollable) scrollable.scrollTop = position;
   for (const id of open) {
     const details = document.getElementById(id);
     if (details) details.open = true;
