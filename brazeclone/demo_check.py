@@ -132,14 +132,11 @@ class Loop:
 
     def await_events(self) -> str:
         """8. They are in the sandbox under Mixpanel's names, each for its user; the open of nobody is counted."""
-        expected = {
-            (EMAIL_OPEN, USERS[0]),
-            (f"[Braze Custom Event] {self.name}", USERS[1]),
-            (PURCHASE, USERS[2]),
-        }
+        custom_event = f"[Braze Custom Event] {self.name}"
+        expected = [(EMAIL_OPEN, USERS[0]), (PURCHASE, USERS[2]), (custom_event, USERS[1])]
         self.wait_for("the events in the sandbox", self._arrived, expected)
         self.wait_for("the events left out for want of an external id", self._left_out, 1)
-        names = ", ".join(sorted(name for name, _user in expected))
+        names = ", ".join(name for name, _user in expected)
         return f"the sandbox has {names}, each for its user; 1 event without external id was left out and counted"
 
     @property
@@ -190,14 +187,14 @@ class Loop:
         segment = Segment.objects.get(pk=self.segment.pk)
         return len(evaluate(parse(segment.filters), self.keys.workspace).users)
 
-    def _arrived(self) -> set[tuple[str, str]]:
-        """Name and user of this run's events, wherever the run's word is in them."""
-        found = set()
+    def _arrived(self) -> list[tuple[str, str]]:
+        """Name and user of this run's events, in order: those that have the run's word somewhere."""
+        found = []
         for user in USERS[:3]:
             for event in self.play("GET", f"/sandbox/events?distinct_id={user}")["events"]:
                 if self.run in str(event):
-                    found.add((event["event"], event["properties"]["distinct_id"]))
-        return found
+                    found.append((event["event"], event["properties"]["distinct_id"]))
+        return sorted(found)
 
     def _left_out(self) -> int:
         rows = DeliveryCount.objects.filter(current=self.current, outcome=Outcome.NO_EXTERNAL_ID)

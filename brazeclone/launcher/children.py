@@ -134,11 +134,13 @@ class Children:
 def stopping_on_signals() -> Iterator[None]:
     """Raise ``Stopped`` in the block on Ctrl-C, SIGTERM or SIGHUP; later ones do not disturb the clean-up."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    told = False
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise Stopped
+        nonlocal told
+        if not told:
+            told = True
+            raise Stopped
 
     before = {number: signal.signal(number, stop) for number in numbers}
     try:

@@ -45,14 +45,14 @@ def prepared(arguments: Sequence[str]) -> Iterator[None]:
     """
     root = data_root()
     command = arguments[1] if len(arguments) > 1 else ""
-    if command == "demo" and "--check" in arguments:
-        # The check is part of the demo that runs; without one it starts one elsewhere and needs nothing here.
+    is_check = command == "demo" and "--check" in arguments
+    if is_check or (command != "demo" and "DATABASE_URL" not in os.environ):
+        # Beside a running demo every command works on what the demo works on.
         os.environ.update((running_demo(root) or {}).get("environment", {}))
-        wanted: set[str] = set()
-    else:
-        wanted = _missing_servers(command, arguments)
     if command == "demo" or "DATABASE_URL" not in os.environ:
         _set_defaults(local_settings(root))
+    # Without a running demo the check starts one elsewhere, and leaves the data here alone.
+    wanted = set() if is_check else _missing_servers(command, arguments)
     with servers.hold(root, wanted, _options()) as urls:
         os.environ.update(urls)
         yield

@@ -86,6 +86,21 @@ def test_signals_stop_us_in_order(number: signal.Signals) -> None:
     assert signal.getsignal(number) == before
 
 
+def test_a_second_signal_does_not_disturb_the_first() -> None:
+    cleaned_up = []
+
+    def work() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            cleaned_up.append(True)
+
+    with pytest.raises(Stopped), stopping_on_signals():
+        work()
+    assert cleaned_up
+
+
 def start(**programs: str) -> Children:
     """Children that run Python ``programs``, each of which has said that it is ready."""
     children = Children()

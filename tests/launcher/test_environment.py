@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from brazeclone.launcher import environment
+from brazeclone.launcher import environment, files, locks
 from brazeclone.launcher.servers import wait_until_stopped
 from tests.servers import REPOSITORY
 
@@ -66,6 +66,22 @@ def test_a_deployment_is_left_alone(bare: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_check_without_a_running_demo_leaves_the_data_alone(bare: Path) -> None:
     with environment.prepared(["manage.py", "demo", "--check"]):
         assert not (bare / "postgres").exists()
+
+
+@pytest.mark.parametrize("command", [["demo", "--check"], ["shell"]])
+def test_beside_a_running_demo_commands_share_what_it_has(bare: Path, command: list[str]) -> None:
+    (bare / "run").mkdir(parents=True)
+    files.write_json(bare / "demo-running.json", {"environment": {**NOWHERE, "PUBLIC_URL": "http://127.0.0.1:1"}})
+    with locks.attempt(bare / "run" / "demo"), environment.prepared(["manage.py", *command]):
+        assert NOWHERE.items() <= os.environ.items()
+        assert os.environ["PUBLIC_URL"] == "http://127.0.0.1:1"
+
+
+def test_what_a_killed_demo_has_left_counts_for_nothing(bare: Path) -> None:
+    (bare / "run").mkdir(parents=True)
+    (bare / "run" / "demo").touch()
+    files.write_json(bare / "demo-running.json", {"environment": NOWHERE})
+    assert environment.running_demo(bare) is None
 
 
 def test_a_taken_port_gets_one_clear_line(bare: Path) -> None:

@@ -150,8 +150,9 @@ def _variables(web: str, sandbox: str) -> dict[str, str]:
 
 
 def _shared(variables: dict[str, str]) -> dict[str, str]:
-    """What ``demo --check`` must have in common with the demo that it checks."""
-    names = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "PUBLIC_URL", "MIXPANEL_SANDBOX_URL")
+    """What a command beside the demo must have in common with it, ``demo --check`` above all."""
+    secret = ("SECRET_KEY", "FIELD_ENCRYPTION_KEYS")
+    names = ("DATABASE_URL", "REDIS_URL", *secret, "DJANGO_DEBUG", "PUBLIC_URL", "MIXPANEL_SANDBOX_URL")
     return {name: variables[name] for name in names}
 
 
