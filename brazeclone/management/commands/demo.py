@@ -88,15 +88,12 @@ class Command(BaseCommand):
 
     def _serve(self, root: Path, port: int, sandbox_port: int) -> None:
         with _only_demo(root):
-            for wanted, variable in ((port, "PORT"), (sandbox_port, "SANDBOX_PORT")):
-                if not ports.is_free(wanted):
-                    raise LauncherError(
-                        f"Port {wanted} is taken: stop what uses it, or choose another, "
-                        f"as in `make demo {variable}={wanted + 1000}`."
-                    )
+            _check_free(port, "PORT")
+            _check_free(sandbox_port, "SANDBOX_PORT")
             keys = self._set_up(root)
             web, sandbox = (f"http://{ports.LOOPBACK}:{number}" for number in (port, sandbox_port))
             variables = _variables(web, sandbox)
+            (root / "sandbox").mkdir(mode=0o700, exist_ok=True)  # it keeps the keys that it was connected with
             children = Children()
             try:
                 self._start(children, _commands(root, web, sandbox), variables)
@@ -134,6 +131,13 @@ class Command(BaseCommand):
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def _check_free(port: int, variable: str) -> None:
+    if not ports.is_free(port):
+        raise LauncherError(
+            f"Port {port} is taken: stop what uses it, or choose another, as in `make demo {variable}={port + 1000}`."
+        )
 
 
 def _variables(web: str, sandbox: str) -> dict[str, str]:
