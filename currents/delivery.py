@@ -153,7 +153,7 @@ class Run:
                 return
             if batch.upto is not None:
                 keep = batch.is_full and not self._time_is_up()
-                outcomes.settle(lease, batch, sent=None, answer=None, keep=keep, whole=self.target.max_events)
+                outcomes.settle(lease, batch, self.target, sent=None, answer=None, keep=keep)
                 if not keep:
                     return
             elif not batch.is_full:
@@ -185,7 +185,7 @@ class Run:
             self.probing = False
         if answer.verdict is Verdict.DELIVERED:
             keep = self._goes_on(lease, batch)
-            outcomes.settle(lease, batch, sent=sent, answer=answer, keep=keep, whole=self.target.max_events)
+            outcomes.settle(lease, batch, self.target, sent=sent, answer=answer, keep=keep)
             if keep:
                 self._start(lease)
         elif answer.verdict in (Verdict.BAD_EVENT, Verdict.TOO_LARGE):

@@ -215,8 +215,8 @@ class DeliveryCount(models.Model):
 class DeadLetter(models.Model):
     """An event that the destination refused for good, with the destination's own reason.
 
-    ``payload`` is what was sent; ``source`` is the event in the log's own terms (``currents.log.LoggedEvent``), so that
-    Retry sends it as the Current would send it today.
+    ``payload`` is what was sent, without the destination's secrets; ``source`` is the event in the log's own terms
+    (``currents.log.LoggedEvent``), so that Retry sends it as the Current would send it today.
     """
 
     current = models.ForeignKey(Current, models.CASCADE, related_name="dead_letters")

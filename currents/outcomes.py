@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from currents.batches import Batch
-from currents.destinations import Answer, Refusal, Unsendable
+from currents.destinations import Answer, Destination, Refusal, Unsendable
 from currents.leases import Lease
 from currents.log import LoggedEvent
 from currents.models import DeadLetter, DeliveryRequest, Outcome
@@ -32,15 +32,17 @@ class Sent:
     milliseconds: int
 
 
-def settle(lease: Lease, batch: Batch, *, sent: Sent | None, answer: Answer | None, keep: bool, whole: int) -> None:
+def settle(
+    lease: Lease, batch: Batch, target: Destination, *, sent: Sent | None, answer: Answer | None, keep: bool
+) -> None:
     """Move the cursor past ``batch``: it was delivered, but for ``answer.refused``, which become dead letters.
 
-    ``whole`` is the size of a batch that is not split. ``keep``: the lease goes on. Without ``sent`` nothing had to be
-    sent. Raises LeaseLostError, and changes nothing, when the lease is no longer ours.
+    ``keep``: the lease goes on. Without ``sent`` nothing had to be sent.
+    Raises LeaseLostError, and changes nothing, when the lease is no longer ours.
     """
     assert batch.upto is not None  # noqa: S101 - an empty batch is not settled
     refused = answer.refused if answer else ()
-    limit = 0 if not lease.batch_limit or lease.batch_limit * 2 >= whole else lease.batch_limit * 2
+    limit = 0 if not lease.batch_limit or lease.batch_limit * 2 >= target.max_events else lease.batch_limit * 2
     with transaction.atomic():
         _update(
             lease,
@@ -52,7 +54,7 @@ def settle(lease: Lease, batch: Batch, *, sent: Sent | None, answer: Answer | No
             keep=keep,
         )
         _count(lease.current_id, batch, refused)
-        DeadLetter.objects.bulk_create(_dead_letters(lease.current_id, batch, refused))
+        DeadLetter.objects.bulk_create(_dead_letters(lease.current_id, batch, refused, target))
         if sent and answer:
             _record(lease, batch, sent, answer)
     lease.position, lease.attempt, lease.batch_limit = batch.upto, 0, limit
@@ -176,20 +178,20 @@ def _count(current_id: int, batch: Batch, refused: Sequence[Refusal]) -> None:
     add_counts(current_id, counts, examples)
 
 
-def _dead_letters(current_id: int, batch: Batch, refused: Sequence[Refusal]) -> list[DeadLetter]:
+def _dead_letters(current_id: int, batch: Batch, refused: Sequence[Refusal], target: Destination) -> list[DeadLetter]:
     sent = [(batch.events[one.index], one, batch.bodies[one.index]) for one in refused]
     unsent = [(event, one, one.body) for event, one in batch.unsendable]
-    return [_dead_letter(current_id, event, why, body) for event, why, body in (*unsent, *sent)]
+    return [_dead_letter(current_id, event, why, target.shown(body)) for event, why, body in (*unsent, *sent)]
 
 
-def _dead_letter(current_id: int, event: LoggedEvent, why: Refusal | Unsendable, body: bytes) -> DeadLetter:
+def _dead_letter(current_id: int, event: LoggedEvent, why: Refusal | Unsendable, payload: object) -> DeadLetter:
     return DeadLetter(
         current_id=current_id,
         event_id=event.event_id,
         event_type=event.event_type,
         reason=why.reason,
         field=why.field,
-        payload=orjson.loads(body),
+        payload=payload,
         source=source_of(event),
     )
 

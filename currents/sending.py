@@ -61,12 +61,12 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
 def _explain(error: Exception, request: Request) -> str:
     """A line for people: what went wrong with which host. The client's own texts may hold addresses of objects."""
     host = urlsplit(request.url).hostname
-    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
-        return f"{host}: no connection within the time limit"
     if isinstance(error, urllib3.exceptions.NameResolutionError):
         return f"{host}: the host name is not known"
     if isinstance(error, urllib3.exceptions.NewConnectionError):
         return f"{host}: the connection was refused"
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return f"{host}: no connection within the time limit"
     if isinstance(error, urllib3.exceptions.TimeoutError):
         return f"{host}: no answer within the time limit"
     return f"{host}: the connection broke before the answer was complete"

@@ -56,7 +56,7 @@ class Unsendable:
 
     reason: str
     field: str = ""
-    body: bytes = b"null"
+    body: bytes = b"{}"
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,9 @@ class Destination(Protocol):
 
     def request(self, bodies: Sequence[bytes], account: Account) -> Request:
         """The request that delivers a batch of encoded events."""
+
+    def shown(self, body: bytes) -> object:
+        """An encoded event as people may see it: decoded, and without the destination's secrets."""
 
     def interpret(self, reply: Reply, count: int) -> Answer:
         """What a reply to a batch of ``count`` events means."""

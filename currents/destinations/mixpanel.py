@@ -93,6 +93,12 @@ class Mixpanel:
             },
         )
 
+    def shown(self, body: bytes) -> object:
+        event = orjson.loads(body)
+        if isinstance(event.get("properties"), dict):
+            event["properties"].pop("token", None)
+        return event
+
     def interpret(self, reply: Reply, count: int) -> Answer:
         if reply.status == 0:
             return Answer(Verdict.RETRY, 0, reply.error)

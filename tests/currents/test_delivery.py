@@ -185,8 +185,9 @@ def test_failed_records_become_dead_letters_and_the_rest_is_in(
     assert (letter.event_id, letter.field) == (event(2).event_id, "properties.time")
     assert "future" in letter.reason
     assert letter.payload["properties"]["time"] == 4_000_000_000
+    assert "sandbox-project-token" not in str(letter.payload)
     assert counts(current) == {"delivered": 2, "dead_letter": 1}
-    assert mixpanel.call("GET", "/sandbox/summary").json["requests"] == 1
+    assert mixpanel.call("GET", "/sandbox/events/summary").json["requests"] == 1
 
 
 def test_a_400_without_records_is_split_until_the_bad_event_is_alone(
@@ -404,7 +405,7 @@ def test_at_most_the_set_number_of_requests_is_in_flight(
     _deliver(current)
 
     assert mixpanel.total() == 200
-    assert 1 < mixpanel.call("GET", "/sandbox/summary").json["max_in_flight"] <= 3
+    assert 1 < mixpanel.call("GET", "/sandbox/events/summary").json["max_in_flight"] <= 3
 
 
 def test_all_shards_can_be_in_flight(current: Current, workspace: Workspace, mixpanel: RunningSandbox) -> None:
@@ -413,7 +414,7 @@ def test_all_shards_can_be_in_flight(current: Current, workspace: Workspace, mix
 
     _deliver(current)
 
-    assert mixpanel.call("GET", "/sandbox/summary").json["max_in_flight"] > SHARDS // 2
+    assert mixpanel.call("GET", "/sandbox/events/summary").json["max_in_flight"] > SHARDS // 2
 
 
 def test_one_workspace_does_not_see_anothers_events(current: Current, mixpanel: RunningSandbox) -> None:

@@ -1,0 +1,249 @@
+"""Screens 5 and 6: the list of Currents, the form, and the page of one Current."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
+
+import orjson
+from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION, DELETION
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from currents import dead_letters, lifecycle, monitoring, tasks, trial
+from currents.destinations import Destination, destination, destinations
+from currents.forms import CurrentForm
+from currents.lifecycle import LifecycleError
+from currents.models import Current, DeadLetter
+from currents.wakeup import send
+from workspaces.admin_base import WorkspaceAdmin, may, needs, workspace_in
+from workspaces.models import User
+from workspaces.roles import Action
+
+LETTERS_SHOWN = 100
+REQUESTS_SHOWN = 50
+
+
+def _send_now(current: Current) -> None:
+    send(tasks.deliver, current.pk, True)
+
+
+#: The buttons of a Current's page: name, what it does, what people are told then.
+ACTIONS: dict[str, tuple[Callable[[Current], None], Promise]] = {
+    "launch": (lifecycle.launch, gettext_lazy("Launched. Events from now on are delivered.")),
+    "pause": (lifecycle.pause, gettext_lazy("Paused. Events are kept, and sent after Resume.")),
+    "resume": (lifecycle.resume, gettext_lazy("Resumed from where it was paused.")),
+    "stop": (lifecycle.stop, gettext_lazy("Stopped. A new launch begins from then.")),
+    "send-now": (_send_now, gettext_lazy("A worker was told to send what waits.")),
+}
+
+
+@admin.register(Current)
+class CurrentAdmin(WorkspaceAdmin):
+    view_action: ClassVar[Action | None] = Action.VIEW_CURRENTS
+    edit_action: ClassVar[Action | None] = Action.MANAGE_CURRENTS
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            self.route("", self.list_view, "changelist"),
+            self.route("create/<slug:slug>/", self.create_view, "create"),
+            self.route("<int:pk>/", self.page_view, "page"),
+            self.route("<int:pk>/change/", self.edit_view, "change"),
+            self.route("<int:pk>/act/", require_POST(self.act_view), "act"),
+            self.route("<int:pk>/delete/", require_POST(self.delete_draft_view), "delete"),
+            self.route("<int:pk>/dead-letters/", require_POST(self.letters_view), "letters"),
+        ]
+
+    # --- The list ------------------------------------------------------------------------------------------------
+
+    @needs(Action.VIEW_CURRENTS)
+    def list_view(self, request: HttpRequest) -> HttpResponse:
+        found: QuerySet[Current] = self.get_queryset(request).order_by("name", "pk")
+        context = {
+            "title": _("Currents"),
+            "rows": monitoring.rows(list(found)),
+            "destinations": list(destinations()),
+        }
+        return self.screen(request, "currents/list.html", context)
+
+    # --- The form ------------------------------------------------------------------------------------------------
+
+    @needs(Action.MANAGE_CURRENTS)
+    def create_view(self, request: HttpRequest, slug: str) -> HttpResponse:
+        target = destination(slug)
+        if target is None:
+            raise Http404
+        return self._form(request, target, None)
+
+    @needs(Action.MANAGE_CURRENTS)
+    def edit_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        current: Current = self.get(request, pk=pk)
+        return self._form(request, _target(current), current)
+
+    def _form(self, request: HttpRequest, target: Destination, current: Current | None) -> HttpResponse:
+        wish = request.POST.get("wish", "")
+        runs = current is not None and current.status in Current.KEEPS
+        form = CurrentForm(target, current, request.POST or None, complete=runs or wish in ("launch", "test"))
+        if request.method != "POST" or not form.is_valid():
+            status = 400 if request.method == "POST" else 200
+            return self._show_form(request, form, current, status=status)
+        try:
+            saved = self._save(request, form, current, launch=wish == "launch")
+        except LifecycleError as error:
+            form.add_error(None, str(error.reason))
+            return self._show_form(request, form, current, status=400)
+        if wish == "test":
+            results = trial.send_test_events(saved, target)
+            shown = CurrentForm(target, saved)
+            return self._show_form(request, shown, saved, results=results)
+        return HttpResponseRedirect(reverse("admin:currents_current_page", args=[saved.pk]))
+
+    def _save(self, request: HttpRequest, form: CurrentForm, current: Current | None, *, launch: bool) -> Current:
+        """Store what was filled in, and launch if that was asked; all of it or nothing."""
+        is_new = current is None
+        saved = current or Current(
+            workspace=workspace_in(request),
+            destination=form.target.slug,
+            created_by=cast(User, request.user),
+        )
+        with transaction.atomic():
+            form.apply(saved)
+            saved.save()
+            lifecycle.select(saved, form.cleaned_data["events"])
+            saved.refresh_from_db()
+            if form.credentials_change():
+                lifecycle.credentials_changed(saved)
+            if launch:
+                lifecycle.launch(saved)
+            self._note(request, saved, is_new=is_new, launch=launch)
+        return saved
+
+    def _note(self, request: HttpRequest, saved: Current, *, is_new: bool, launch: bool) -> None:
+        if is_new:
+            self.log(request, saved, _("Created."), ADDITION)
+        if launch:
+            said = _("Launched. Events from now on are delivered.")
+        elif saved.status in Current.KEEPS:
+            said = _("Saved. The choice of events counts for events from now on.")
+        else:
+            said = _("Saved as a draft. It can be launched later.")
+        if launch or not is_new:
+            self.log(request, saved, said)
+        messages.success(request, said)
+
+    def _show_form(
+        self,
+        request: HttpRequest,
+        form: CurrentForm,
+        current: Current | None,
+        *,
+        results: list[trial.TestResult] | None = None,
+        status: int = 200,
+    ) -> HttpResponse:
+        if current is None:
+            address = reverse("admin:currents_current_create", args=[form.target.slug])
+        else:
+            address = reverse("admin:currents_current_change", args=[current.pk])
+        context = {
+            "title": current.name if current else str(form.target.create_label),
+            "crumbs": [(_("Currents"), reverse("admin:currents_current_changelist"))],
+            "form": form,
+            "current": current,
+            "address": address,
+            "runs": current is not None and current.status in Current.KEEPS,
+            "results": results,
+            "accepted": sum(one.accepted for one in results or ()),
+        }
+        return self.screen(request, "currents/form.html", context, status=status)
+
+    # --- One Current ---------------------------------------------------------------------------------------------
+
+    @needs(Action.VIEW_CURRENTS)
+    def page_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        current: Current = self.get(request, pk=pk)
+        lag = monitoring.lags_of([pk]).get(pk, monitoring.Lag())
+        types = _target(current).types()
+        context = {
+            "title": current.name,
+            "crumbs": [(_("Currents"), reverse("admin:currents_current_changelist"))],
+            "current": current,
+            "destination": _target(current),
+            "lag": lag,
+            "held_back_since": monitoring.held_back_since(lag),
+            "hours": monitoring.hours(current),
+            "totals": monitoring.totals(current),
+            "waiting": current.cursors.exclude(last_error="").order_by("-first_failure_at").first(),
+            "requests": current.requests.order_by("-id")[:REQUESTS_SHOWN],
+            "types": [types[name] for name in current.event_types if name in types],
+            **(self._letters(current) if may(request, Action.MANAGE_CURRENTS) else {}),
+        }
+        return self.screen(request, "currents/page.html", context)
+
+    def _letters(self, current: Current) -> dict[str, Any]:
+        newest = list(current.dead_letters.order_by("-created_at", "-id")[:LETTERS_SHOWN])
+        pretty = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+        return {
+            "letters": [(one, orjson.dumps(one.payload, option=pretty).decode()) for one in newest],
+            "letter_count": current.dead_letters.count(),
+            "kept_days": dead_letters.KEPT_DAYS,
+        }
+
+    @needs(Action.MANAGE_CURRENTS)
+    def act_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """One of ACTIONS."""
+        current: Current = self.get(request, pk=pk)
+        name = request.POST.get("action", "")
+        if name not in ACTIONS:
+            raise Http404
+        act, said = ACTIONS[name]
+        try:
+            act(current)
+        except LifecycleError as error:
+            messages.error(request, str(error.reason))
+        else:
+            self.log(request, current, str(said))
+            messages.success(request, said)
+        return HttpResponseRedirect(reverse("admin:currents_current_page", args=[pk]))
+
+    @needs(Action.MANAGE_CURRENTS)
+    def delete_draft_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Delete a draft or a stopped Current, with everything that it counted."""
+        current: Current = self.get(request, pk=pk)
+        if current.status in Current.KEEPS:
+            messages.error(request, _("Stop the Current before you delete it."))
+            return HttpResponseRedirect(reverse("admin:currents_current_page", args=[pk]))
+        self.log(request, current, _("Deleted."), DELETION)
+        current.delete()
+        messages.success(request, _("Deleted."))
+        return HttpResponseRedirect(reverse("admin:currents_current_changelist"))
+
+    @needs(Action.MANAGE_CURRENTS)
+    def letters_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Retry or discard one dead letter (``letter``), or all of them."""
+        current: Current = self.get(request, pk=pk)
+        letters: QuerySet[DeadLetter] = current.dead_letters.all()
+        one = request.POST.get("letter", "")
+        if one:
+            letters = letters.filter(pk=int(one) if one.isdecimal() and len(one) < 19 else 0)
+        if request.POST.get("action") == "retry":
+            number = dead_letters.ask_retry(letters)
+            said = _("To be sent again: %(number)s.") % {"number": number}
+            send(tasks.deliver, current.pk)
+        else:
+            number = dead_letters.discard(letters)
+            said = _("Discarded: %(number)s.") % {"number": number}
+        self.log(request, current, said)
+        messages.success(request, said)
+        return HttpResponseRedirect(reverse("admin:currents_current_page", args=[pk]) + "#dead-letters")
+
+
+def _target(current: Current) -> Destination:
+    try:
+        return lifecycle.target_of(current)
+    except LifecycleError:
+        raise Http404 from None

@@ -1,0 +1,170 @@
+"""What the screens show of a Current: counts over time, how far it lags behind the log, and why."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+from django.db.models import Sum
+from django.db.models.functions import TruncDate
+from django.utils import timezone
+
+from currents import log
+from currents.models import Current, DeliveryCount, Outcome
+
+SKIPS = (Outcome.NO_EXTERNAL_ID, Outcome.TOO_OLD, Outcome.TOO_LARGE, Outcome.NOT_SELECTED)
+#: What a chart calls skipped: a type that nobody asked for is no loss, and would dwarf the rest.
+CHARTED_SKIPS = frozenset(SKIPS) - {Outcome.NOT_SELECTED}
+#: Waiting events are counted exactly up to this many for each shard.
+LAG_LIMIT = 5_000
+#: An open transaction is worth a word when it holds events back for longer than this.
+HELD_BACK = timedelta(seconds=5)
+HOURS = 48
+DAYS = 14
+
+
+@dataclass(frozen=True)
+class Lag:
+    """Selected events that wait: how many (``more``: and more than that), and for how long the oldest has."""
+
+    events: int = 0
+    more: bool = False
+    oldest: datetime | None = None
+
+    @property
+    def seconds(self) -> int:
+        """How long the oldest has waited."""
+        return max(0, int((timezone.now() - self.oldest).total_seconds())) if self.oldest else 0
+
+
+@dataclass
+class Bar:
+    """One bar of the chart: an hour, or a day. Heights are per cent of the tallest."""
+
+    start: datetime
+    delivered: int = 0
+    failed: int = 0
+    skipped: int = 0
+    heights: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A Current in the list."""
+
+    current: Current
+    lag: Lag
+    days: list[Bar] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def today(self) -> int:
+        """Events delivered on the last day of the chart."""
+        return self.days[-1].delivered if self.days else 0
+
+
+def rows(currents: Sequence[Current]) -> list[Row]:
+    """The list's rows: a fixed number of statements whatever the number of Currents."""
+    ids = [one.pk for one in currents]
+    lags, errors, days = lags_of(ids), _errors(ids), _days(ids)
+    return [Row(one, lags.get(one.pk, Lag()), days[one.pk], one.failure or errors.get(one.pk, "")) for one in currents]
+
+
+def lags_of(current_ids: Iterable[int]) -> dict[int, Lag]:
+    """The lag of each Current that has cursors; a stopped one or a draft has none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT c.current_id, sum(w.wanted), bool_or(w.seen >= %(limit)s), min(w.oldest)
+              FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
+             CROSS JOIN LATERAL (
+                   SELECT count(*) AS seen,
+                          count(*) FILTER (WHERE e.event_type = ANY(k.event_types)) AS wanted,
+                          min(e.received_at) FILTER (WHERE e.event_type = ANY(k.event_types)) AS oldest
+                     FROM (SELECT event_type, received_at FROM currents_event
+                            WHERE workspace_id = k.workspace_id AND shard = c.shard AND (xid, id) > (c.xid, c.event)
+                            ORDER BY xid, id LIMIT %(limit)s) e) w
+             WHERE c.current_id = ANY(%(ids)s)
+             GROUP BY c.current_id
+            """,
+            {"ids": list(current_ids), "limit": LAG_LIMIT},
+        )
+        return {pk: Lag(int(wanted), more, oldest) for pk, wanted, more, oldest in cursor.fetchall()}
+
+
+def held_back_since(lag: Lag) -> datetime | None:
+    """Since when an open transaction holds waiting events back, if that is why they wait."""
+    since = log.held_back_since() if lag.events else None
+    return since if since and timezone.now() - since > HELD_BACK else None
+
+
+def hours(current: Current) -> list[Bar]:
+    """The last HOURS hours, the present one last."""
+    now = timezone.now().astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    bars = {now - timedelta(hours=back): Bar(now - timedelta(hours=back)) for back in reversed(range(HOURS))}
+    for count in DeliveryCount.objects.filter(current=current, hour__gte=min(bars)):
+        if count.hour in bars:
+            _add(bars[count.hour], count.outcome, count.count)
+    return _scaled(list(bars.values()))
+
+
+@dataclass(frozen=True)
+class Total:
+    """All events with one outcome since the launch of counting, and the last example."""
+
+    outcome: Outcome
+    count: int
+    example: str
+
+
+def totals(current: Current) -> list[Total]:
+    """Every outcome with its count, those that never happened included."""
+    found: dict[str, tuple[int, str]] = {}
+    for row in DeliveryCount.objects.filter(current=current).order_by("hour"):
+        before = found.get(row.outcome, (0, ""))[0]
+        found[row.outcome] = (before + row.count, row.example)
+    return [Total(outcome, *found.get(outcome, (0, ""))) for outcome in Outcome]
+
+
+def _days(current_ids: list[int]) -> dict[int, list[Bar]]:
+    today = timezone.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    starts = [today - timedelta(days=back) for back in reversed(range(DAYS))]
+    bars = {pk: {start.date(): Bar(start) for start in starts} for pk in current_ids}
+    found = (
+        DeliveryCount.objects.filter(current__in=current_ids, hour__gte=starts[0])
+        .annotate(day=TruncDate("hour", tzinfo=UTC))
+        .values_list("current_id", "day", "outcome")
+        .annotate(total=Sum("count"))
+    )
+    for current_id, day, outcome, total in found:
+        if day in bars[current_id]:
+            _add(bars[current_id][day], outcome, total)
+    return {pk: _scaled(list(by_day.values())) for pk, by_day in bars.items()}
+
+
+def _errors(current_ids: list[int]) -> dict[int, str]:
+    """The last error of each Current that is being retried."""
+    found = Current.objects.filter(pk__in=current_ids).exclude(cursors__last_error="")
+    return dict(
+        found.order_by("pk", "-cursors__first_failure_at").distinct("pk").values_list("pk", "cursors__last_error")
+    )
+
+
+def _add(bar: Bar, outcome: str, count: int) -> None:
+    if outcome == Outcome.DELIVERED:
+        bar.delivered += count
+    elif outcome == Outcome.DEAD_LETTER:
+        bar.failed += count
+    elif outcome in CHARTED_SKIPS:
+        bar.skipped += count
+
+
+def _scaled(bars: list[Bar]) -> list[Bar]:
+    tallest = max((bar.delivered + bar.failed + bar.skipped for bar in bars), default=0) or 1
+    for bar in bars:
+        bar.heights = (
+            bar.delivered * 100 / tallest,
+            bar.failed * 100 / tallest,
+            bar.skipped * 100 / tallest,
+        )
+    return bars
