@@ -1,5 +1,7 @@
 """The two embedded servers: PostgreSQL and Valkey."""
 
+import os
+import pwd
 import shutil
 import signal
 import socket
@@ -74,6 +76,7 @@ class Postgres(Service):
 
     def _initialise(self) -> None:
         """Make the cluster under another name: one left half way is never taken for a whole one."""
+        _check_user_has_a_name()
         draft = self.directory / "cluster.new"
         shutil.rmtree(draft, ignore_errors=True)
         password = self.directory / "initial-password"
@@ -176,6 +179,17 @@ class Valkey(Service):
 
 
 SERVICES: tuple[type[Service], ...] = (Postgres, Valkey)
+
+
+def _check_user_has_a_name() -> None:
+    """A container may run us as a number that its user database does not know, and initdb refuses that."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        raise LauncherError(
+            f"PostgreSQL must run as a user with a name, and this system has none for user id {os.geteuid()}: "
+            "run this as another user, or set DATABASE_URL."
+        ) from None
 
 
 def _lines(path: Path) -> list[str]:
