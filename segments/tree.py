@@ -5,8 +5,8 @@
 A **row** is ``{"id", "filters": [leaf, ...]}``: a user passes it by passing any of its filters (OR); rows are joined
 by AND, and no row at all is everybody. An **exclusion group** is ``{"id", "rows": [row, ...]}``: whoever passes all of
 its rows is left out, and groups are joined by AND NOT (Braze: exclusion groups). ``apps`` is null for users of all
-apps, else a list of app ids of which a user has used one. A **leaf** is ``segments.filters.base.Leaf``. Ids are stable: they
-stay as they came in, and what has none gets one. ``segments.schema`` publishes the same as a JSON Schema.
+apps, else a list of app ids of which a user has used one. A **leaf** is ``segments.filters.base.Leaf``. Ids are stable:
+they stay as they came in, and what has none gets one. ``segments.schema`` publishes the same as a JSON Schema.
 """
 
 import re

@@ -123,6 +123,10 @@ class Filter:
         """How ``values`` are called, in as few queries as possible; a value without an entry is shown as it is."""
         return {}
 
+    def waiting(self, workspace_id: int, leaves: Sequence[Leaf]) -> int:
+        """How many changes to the data of ``leaves`` have arrived and are not in their sets yet."""
+        return 0
+
     def unusable(self, workspace_id: int, leaves: Sequence[Leaf]) -> dict[str, UnusableError]:
         """By leaf id: why a leaf has no set. Asked before saving; ``find`` answers the same."""
         return {}

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from partners.models import Cohort
-from partners.reading import cohort_members
+from partners.reading import cohort_members, pending
 from partners.registry import Partner
 from profiles.sets import ProfileSet
 from segments.filters.base import Context, Filter, Leaf, Operator, Option, UnusableError
@@ -49,6 +49,9 @@ class CohortFilter(Filter):
 
     def unusable(self, workspace_id: int, leaves: Sequence[Leaf]) -> dict[str, UnusableError]:
         return self._broken(leaves, self._cohorts(workspace_id, leaves))
+
+    def waiting(self, workspace_id: int, leaves: Sequence[Leaf]) -> int:
+        return pending({row["pk"] for row in self._cohorts(workspace_id, leaves).values()})
 
     def search(self, workspace_id: int, query: str, limit: int) -> list[Option]:
         cohorts = Cohort.objects.filter(
