@@ -1,8 +1,15 @@
-"""The partners that we know. A new partner is a new folder with a ``partner.py`` and one line in ``PARTNERS``."""
+"""The partners that we know. A new partner is a new folder and one line in ``PARTNERS``.
+
+A folder has ``partner.py`` with ``PARTNER``, and as needed, under the names that every app uses: ``urls.py``
+(``urlpatterns``: its own ways in), ``tasks.py``, ``schedules.py`` (``SCHEDULES``) and ``screens.py`` (what its page has
+beyond the others, see ``partners.admin.own``).
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Final
 
 from django.utils.functional import Promise
@@ -14,8 +21,7 @@ PARTNERS: Final = ("partners.mixpanel", "partners.segment")
 class Partner:
     """An outside product with a page under Partner Integrations.
 
-    ``template`` draws what only this partner's page has, below what all have. ``supports`` names the ways in beside the
-    partner cohort API, which every partner has: "webhook", "pull".
+    ``supports`` names the ways in beside the partner cohort API, which every partner has: "webhook", "pull".
     """
 
     slug: str
@@ -32,10 +38,17 @@ class Partner:
 
 def partners() -> Iterator[Partner]:
     """All registered partners, in the order of ``PARTNERS``."""
-    for module in PARTNERS:
-        yield import_module(f"{module}.partner").PARTNER
+    for folder in PARTNERS:
+        yield import_module(f"{folder}.partner").PARTNER
 
 
 def partner(slug: str) -> Partner | None:
     """The partner with that slug, or None."""
     return next((one for one in partners() if one.slug == slug), None)
+
+
+def modules(name: str) -> Iterator[tuple[Partner, ModuleType]]:
+    """The module ``name`` of each partner that has one, such as "urls" or "tasks"."""
+    for folder, one in zip(PARTNERS, partners(), strict=True):
+        if find_spec(f"{folder}.{name}"):
+            yield one, import_module(f"{folder}.{name}")

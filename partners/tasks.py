@@ -3,7 +3,10 @@
 from celery import shared_task
 
 from partners import copies, folding, runs
-from partners.mixpanel import pull
+from partners.registry import modules
+
+# Celery finds this module; the partners' own tasks are registered by importing them.
+PARTNERS_TASKS = [module for _, module in modules("tasks")]
 
 
 @shared_task(name="partners.fold_cohort")  # type: ignore[untyped-decorator]
@@ -17,18 +20,6 @@ def fold_stragglers() -> None:
     """Fold what lost its wake-up call, and give up full copies whose pages stopped arriving."""
     copies.expire_copies()
     folding.fold_stragglers()
-
-
-@shared_task(name="partners.pull_due")  # type: ignore[untyped-decorator]
-def pull_due() -> None:
-    """Find the pulled cohorts that are due."""
-    pull.pull_due()
-
-
-@shared_task(name="partners.pull_connection")  # type: ignore[untyped-decorator]
-def pull_connection(connection_id: int) -> None:
-    """Pull what is due of one connection."""
-    pull.pull_connection(connection_id)
 
 
 @shared_task(name="partners.forget_old_runs")  # type: ignore[untyped-decorator]

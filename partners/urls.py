@@ -3,10 +3,10 @@
 from django.urls import re_path
 
 from partners.api import CohortName, CohortUsers
-from partners.mixpanel.webhook import Webhook
+from partners.registry import modules
 
 urlpatterns = [
-    re_path(r"^partners/mixpanel/webhook/(?P<integration_id>[^/]+)/?$", Webhook.as_view(), name="mixpanel_webhook"),
+    *(pattern for _, module in modules("urls") for pattern in module.urlpatterns),
     re_path(r"^partners/(?P<partner_slug>[^/]+)/cohorts/?$", CohortName.as_view(), name="cohort_name"),
     re_path(r"^partners/(?P<partner_slug>[^/]+)/cohorts/users/?$", CohortUsers.as_view(), name="cohort_users"),
 ]

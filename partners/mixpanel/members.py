@@ -15,9 +15,9 @@ DISTINCT_ID: Final = "mixpanel_distinct_id"
 
 #: What a user can be matched by, in the default order: the first that a member has decides.
 IDENTIFIERS: Final = {
-    BRAZE_EXTERNAL_ID: _("the property $braze_external_id"),
-    DISTINCT_ID: _("Mixpanel's distinct id"),
-    "email": _("the email address"),
+    BRAZE_EXTERNAL_ID: _("The property $braze_external_id only"),
+    DISTINCT_ID: _("Mixpanel's distinct id only"),
+    "email": _("The email address only: one that several users share adds them all"),
 }
 
 

@@ -39,7 +39,7 @@ def pull_due() -> int:
     due = _due().order_by().values_list("integration__pull", flat=True).distinct()
     connections = [one for one in due if one is not None]
     for connection_id in connections:
-        wake_up("partners.pull_connection", connection_id)
+        wake_up("partners.mixpanel.pull_connection", connection_id)
     return len(connections)
 
 
@@ -62,9 +62,13 @@ def pull_connection(connection_id: int) -> None:
 def sync_now(cohort: Cohort) -> None:
     """Pull a pulled cohort as soon as the limit allows."""
     Cohort.objects.filter(pk=cohort.pk).exclude(sync="").update(next_pull_at=timezone.now())
-    connection_id = PullConnection.objects.filter(integration=cohort.integration_id).values_list("pk", flat=True).first()
-    if connection_id is not None:
-        wake_up("partners.pull_connection", connection_id)
+    for connection in PullConnection.objects.filter(integration=cohort.integration_id):
+        wake(connection)
+
+
+def wake(connection: PullConnection) -> None:
+    """Tell a worker that a cohort of the connection is due."""
+    wake_up("partners.mixpanel.pull_connection", connection.pk)
 
 
 def choose(connection: PullConnection, listed: ListedCohort, sync: str) -> Cohort:
