@@ -143,14 +143,18 @@ class Service(ABC):
         return enter
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes], port: int) -> bool:
+        """Whether the process comes to answer; False: it has ended, by itself or because it took too long."""
         deadline = time.monotonic() + READY_TIMEOUT
-        while process.poll() is None:
-            if self.is_ready(port):
-                return True
-            if time.monotonic() > deadline:
-                process.kill()
-                process.wait()
-            time.sleep(0.03)
+        try:
+            while process.poll() is None and time.monotonic() < deadline:
+                if self.is_ready(port):
+                    return True
+                time.sleep(0.03)
+        except BaseException:
+            process.kill()
+            raise
+        process.kill()
+        process.wait()
         return False
 
     def _end_leftover(self) -> None:

@@ -163,9 +163,10 @@ class Valkey(Service):
         return [str(self.program), str(configuration)]
 
     def is_ready(self, port: int) -> bool:
+        question = f"AUTH {self.password()}\r\nPING\r\nQUIT\r\n".encode()
         try:
             with socket.create_connection((LOOPBACK, port), timeout=1) as connection:
-                connection.sendall(f"AUTH {self.password()}\r\nPING\r\nQUIT\r\n".encode())
+                connection.sendall(question)
                 return b"+PONG" in b"".join(iter(lambda: connection.recv(1024), b""))
         except OSError:
             return False
