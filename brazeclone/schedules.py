@@ -1,24 +1,12 @@
 """Schedules of all apps, put where beat reads them. An admin's changes survive: only missing ones are made."""
 
-from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
-from django.apps import apps
 from django.apps.registry import Apps
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from workspaces.schedules import Schedule
-
-
-def schedules() -> Iterator[Schedule]:
-    """The schedules of every installed app that has a module ``schedules`` with ``SCHEDULES``."""
-    for app in apps.get_app_configs():
-        name = f"{app.name}.schedules"
-        if find_spec(name) is not None:
-            yield from getattr(import_module(name), "SCHEDULES", ())
+from workspaces.schedules import schedules
 
 
 @transaction.atomic

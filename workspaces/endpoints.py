@@ -1,6 +1,10 @@
 """The permissions that a REST API key can have, one per endpoint, under Braze's names (Braze: API key permissions)."""
 
+from collections.abc import Iterator
 from typing import Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 ENDPOINTS: Final[dict[str, str]] = {
     "users.track": "POST /users/track",
@@ -8,3 +12,19 @@ ENDPOINTS: Final[dict[str, str]] = {
     "segments.list": "GET /segments/list",
     "segments.details": "GET /segments/details",
 }
+
+#: The headings under which the permissions are chosen, by the part of their names before the dot.
+GROUPS: Final[dict[str, str | Promise]] = {
+    "users": _("User data"),
+    "currents": _("Currents"),
+    "segments": _("Segments"),
+}
+
+
+def grouped() -> Iterator[tuple[str, str | Promise, list[tuple[str, str]]]]:
+    """(group, heading, [(permission, endpoint)]) in the order of GROUPS, then of what has no heading."""
+    names = list(dict.fromkeys([*GROUPS, *(name.split(".")[0] for name in ENDPOINTS)]))
+    for group in names:
+        members = [(name, address) for name, address in ENDPOINTS.items() if name.split(".")[0] == group]
+        if members:
+            yield group, GROUPS.get(group, group.capitalize()), members

@@ -10,7 +10,6 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from workspaces.endpoints import ENDPOINTS
 from workspaces.keys import NewKey, digest_of, new_key
 from workspaces.roles import Action, Role, role_may
 
@@ -141,7 +140,7 @@ class ApiKey(KeyModel):
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="api_keys", verbose_name=_("workspace"))
     name = models.CharField(_("name"), max_length=100)
     permissions = ArrayField(
-        models.CharField(max_length=60, choices=[(name, name) for name in ENDPOINTS]),
+        models.CharField(max_length=60),
         verbose_name=_("permissions"),
         default=list,
         blank=True,

@@ -39,7 +39,7 @@ NAVIGATION: tuple[tuple[str | Promise | None, tuple[Entry, ...]], ...] = (
             (_("API Keys"), "admin:workspaces_apikey_changelist", Action.MANAGE_API_KEYS),
             (_("Workspaces"), "admin:workspaces_workspace_changelist", Action.MANAGE_WORKSPACE),
             (_("Team"), "admin:workspaces_membership_changelist", Action.MANAGE_WORKSPACE),
-            (_("Activity Log"), "admin:admin_logentry_changelist", Action.VIEW_ACTIVITY),
+            (_("Activity Log"), "admin:workspaces_activity_changelist", Action.VIEW_ACTIVITY),
             (_("Schedules"), "admin:django_celery_beat_periodictask_changelist", Action.MANAGE_SCHEDULES),
         ),
     ),

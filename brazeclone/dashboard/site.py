@@ -16,6 +16,7 @@ class Dashboard(UnfoldAdminSite):
 
     site_title = site_header = "brazeclone"
     login_form: type[AuthenticationForm] | None = None
+    index_template = "dashboard/home.html"
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Whoever has a role somewhere may come in; what they may do there is the role's matter."""

@@ -9,10 +9,11 @@ from django.core.management import call_command
 from django.test import Client
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from brazeclone.schedules import ensure_schedules, schedules
+from brazeclone.schedules import ensure_schedules
 from partners.models import DataImportKey, Integration
 from workspaces.endpoints import ENDPOINTS
 from workspaces.models import ApiKey, Membership, User, Workspace
+from workspaces.schedules import schedules
 
 pytestmark = pytest.mark.django_db
 

@@ -1,0 +1,32 @@
+"""Finding one user by any of their names. Braze: Search Users."""
+
+from profiles.models import Alias, Profile
+
+#: One name can be that of several users: an email address, or an alias under two labels.
+LIMIT = 50
+
+
+def search(workspace_id: int, text: str) -> list[Profile]:
+    """The users that have exactly ``text`` as external id, braze id, alias name, email (in any case) or phone number.
+
+    Each way is one look into an index, whatever the number of users.
+    """
+    text = text.strip()
+    if not text or "\x00" in text:
+        return []
+    mine = Profile.objects.filter(workspace_id=workspace_id).order_by()
+    by_alias = Alias.objects.filter(workspace_id=workspace_id, name=text).values("profile_id")[:LIMIT]
+    ways = [
+        mine.filter(external_id=text),
+        mine.filter(braze_id=text.lower()),
+        mine.filter(pk__in=by_alias),
+        mine.filter(email__in={text, text.lower()}),
+        mine.filter(phone=text),
+    ]
+    ids = {pk for way in ways for pk in way.values_list("pk", flat=True)[:LIMIT]}
+    return list(Profile.objects.filter(pk__in=ids).order_by("-last_used_at", "pk")[:LIMIT])
+
+
+def newest(workspace_id: int, count: int) -> list[Profile]:
+    """The users who came last."""
+    return list(Profile.objects.filter(workspace_id=workspace_id).order_by("-pk")[:count])
