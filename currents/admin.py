@@ -1,7 +1,7 @@
 """Screens 5 and 6: the list of Currents, the form, and the page of one Current."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import orjson
 from django.contrib import admin, messages
@@ -10,7 +10,6 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -25,6 +24,9 @@ from workspaces.admin_base import WorkspaceAdmin, may, needs, workspace_in
 from workspaces.models import User
 from workspaces.roles import Action
 
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
 LETTERS_SHOWN = 100
 REQUESTS_SHOWN = 50
 
@@ -34,7 +36,7 @@ def _send_now(current: Current) -> None:
 
 
 #: The buttons of a Current's page: name, what it does, what people are told then.
-ACTIONS: dict[str, tuple[Callable[[Current], None], Promise]] = {
+ACTIONS: "dict[str, tuple[Callable[[Current], None], _StrPromise]]" = {
     "launch": (lifecycle.launch, gettext_lazy("Launched. Events from now on are delivered.")),
     "pause": (lifecycle.pause, gettext_lazy("Paused. Events are kept, and sent after Resume.")),
     "resume": (lifecycle.resume, gettext_lazy("Resumed from where it was paused.")),

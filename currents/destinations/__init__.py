@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from importlib import import_module
-from typing import Final, Protocol
-
-from django.utils.functional import Promise
+from typing import TYPE_CHECKING, Final, Protocol
 
 from currents.catalogue import EventType
 from currents.log import LoggedEvent
 from currents.models import Outcome
 from workspaces.encryption import Secrets
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
 
 DESTINATIONS: Final = ("currents.destinations.mixpanel",)
 
@@ -22,10 +23,10 @@ class FormField:
     """One thing that a person fills in. A secret one is write-only: it is stored encrypted and never shown again."""
 
     name: str
-    label: str | Promise
-    help_text: str | Promise = ""
+    label: "_StrOrPromise"
+    help_text: "_StrOrPromise" = ""
     secret: bool = False
-    choices: tuple[tuple[str, str | Promise], ...] = ()
+    choices: "tuple[tuple[str, _StrOrPromise], ...]" = ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Destination(Protocol):
     slug: str
     name: str
     #: The entry of the menu "Create Current".
-    create_label: str | Promise
+    create_label: "_StrOrPromise"
     max_events: int
     #: Of a request, uncompressed.
     max_bytes: int
