@@ -23,7 +23,7 @@ def ensure_schedules() -> int:
     return len(missing)
 
 
-def after_migration(apps: Apps, **signal: Any) -> None:
-    """Receiver of ``post_migrate``; ``apps`` is what is migrated, and a migration of one app can leave beat out."""
-    if apps.all_models.get("django_celery_beat"):
+def after_migration(apps: Apps | None = None, **signal: Any) -> None:
+    """Receiver of ``post_migrate``. ``apps`` is what is migrated, perhaps without beat; a flush sends none."""
+    if apps is None or apps.all_models.get("django_celery_beat"):
         ensure_schedules()

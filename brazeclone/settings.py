@@ -1,7 +1,8 @@
 """Settings by environment. Every variable is documented in README.md, "Settings".
 
 Safe by default: without DJANGO_DEBUG the site wants a SECRET_KEY, FIELD_ENCRYPTION_KEYS, ALLOWED_HOSTS, DATABASE_URL
-and REDIS_URL, redirects to https and marks its cookies secure. ``make demo`` and ``manage.py`` fill in what a laptop needs.
+and REDIS_URL, redirects to https and marks its cookies secure. ``make demo`` and ``manage.py`` fill in what a
+laptop needs.
 """
 
 from pathlib import Path
@@ -209,6 +210,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# Error pages and error mails never show a variable's value, also in development: it may be a key.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "workspaces.errors.NoValues"
 
 # --- Logs: one readable line each; Django's request log never holds a body or a header ---
 LOGGING = {
@@ -217,7 +220,12 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"django.server": {"handlers": ["console"], "propagate": False}},
+    "loggers": {
+        "django.server": {"handlers": ["console"], "propagate": False},
+        # A line for each task that comes and goes says nothing: what the task did is in the database.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
 }
 
 # --- The dashboard ---

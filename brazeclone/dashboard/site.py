@@ -25,6 +25,10 @@ class Dashboard(UnfoldAdminSite):
     def extra_urls(self) -> list[URLPattern]:
         return [path("workspace/", self.admin_view(require_POST(choose_workspace)), name="choose_workspace")]
 
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> HttpResponse:
+        """The left bar lists the screens; a list of an app's models would show them a second time."""
+        return HttpResponseRedirect(reverse("admin:index"))
+
     def extra_context(self, context: dict[str, Any], request: HttpRequest) -> dict[str, Any]:
         if isinstance(request.user, User):
             context["workspaces"] = workspaces_of(request.user)

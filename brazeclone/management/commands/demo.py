@@ -19,6 +19,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from brazeclone import demo_check
 from brazeclone.demo_keys import DemoKeys, keep_shown, valid_keys
+from brazeclone.demo_users import make_demo_users
 from brazeclone.launcher import elsewhere, environment, files, locks, ports
 from brazeclone.launcher.children import Children, Stopped, stopping_on_signals
 from brazeclone.launcher.errors import LauncherError
@@ -42,9 +43,14 @@ PANEL = """
   Mixpanel sandbox {sandbox}/
                    project token {token}, API secret {api_secret}
 
+  Kept in {root}/demo.json, which only you can read:
+                   SECRET_KEY={secret_key}
+                   FIELD_ENCRYPTION_KEYS={encryption_keys}
+
   What to try first
     1. Partner Integrations > Technology Partners > Mixpanel: REST endpoint and data import keys.
-    2. In the sandbox: connect with this endpoint and key, then export a cohort with dynamic sync.
+    2. In the sandbox: Set up Braze with this endpoint and key, then export a cohort with dynamic sync
+       (its members are among the demo's users, user-1 to user-60).
     3. Segments > Create Segment: filter by Mixpanel Cohorts and watch the exact size while you edit.
     4. Currents > + Create Current > Mixpanel Export: region Sandbox, choose events, Launch Current.
     5. POST {web}/users/track with a custom event and see it arrive in the sandbox.
@@ -120,6 +126,7 @@ class Command(BaseCommand):
         output = io.StringIO()
         call_command("bootstrap", "--json", stdout=output)
         keep_shown(root, json.loads(output.getvalue()))
+        make_demo_users()
         return valid_keys(root)
 
     def _start(self, children: Children, commands: dict[str, list[str]], variables: dict[str, str]) -> None:
@@ -209,6 +216,8 @@ def _panel(root: Path, web: str, sandbox: str, keys: DemoKeys) -> str:
         rest_api_key=keys.rest_api_key,
         client_secret=keys.client_secret,
         partner_api_key=keys.partner_api_key,
+        secret_key=settings.SECRET_KEY,
+        encryption_keys=",".join(settings.FIELD_ENCRYPTION_KEYS),
         **sandbox_credentials(),
     )
 
