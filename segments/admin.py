@@ -240,7 +240,7 @@ class SegmentAdmin(WorkspaceAdmin):
     def versions_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         segment = self.get(request, pk=pk)
         changes = list(segment.history.select_related("made_by")[: builder.HISTORY_LIMIT + 1])
-        return json_answer({"changes": builder.history(segment, changes)})
+        return json_answer(builder.history(segment, changes))
 
     @needs(Action.EDIT_SEGMENTS)
     def duplicate_view(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -169,7 +169,7 @@ def _users_named(workspace: Workspace, query: str) -> QuerySet[Profile]:
 # --- History ---------------------------------------------------------------------------------------------------------
 
 
-def history(segment: Segment, changes: Sequence[SegmentChange]) -> list[dict[str, Any]]:
+def history(segment: Segment, changes: Sequence[SegmentChange]) -> dict[str, Any]:
     """Saved versions, newest first, each with who, when, what it changed, and its content to restore.
 
     ``changes`` are consecutive and newest first; the last one is described against nothing if it is version 1.
@@ -189,10 +189,9 @@ def history(segment: Segment, changes: Sequence[SegmentChange]) -> list[dict[str
                 "description": change.description,
                 "tags": change.tags,
                 "filters": trees[number].to_json(),
-                "labels": words.labels,
             }
         )
-    return found
+    return {"changes": found, "labels": words.labels}
 
 
 def _difference(words: Words, change: SegmentChange, before: SegmentChange | None) -> list[str]:

@@ -289,9 +289,9 @@ document.addEventListener("alpine:init", () => {
         document.getElementById("segment-history").showModal();
         const { data: answer } = await requests.get(data.urls.history);
         this.changes = answer?.changes || [];
+        for (const [key, found] of Object.entries(answer?.labels || {})) this.labels[key] = { ...this.labels[key], ...found };
       },
       restore(change) {
-        for (const [key, found] of Object.entries(change.labels)) this.labels[key] = { ...this.labels[key], ...found };
         this.draft = draftOf(change);
         this.notice = this.say("restored", { version: change.version });
         document.getElementById("segment-history").close();
