@@ -94,7 +94,7 @@ def _authenticate(body: Mapping[str, Any], partner_slug: str) -> DataImportKey:
 def _accept_partner_key(integration: Integration, body: Mapping[str, Any]) -> None:
     """Adopt the partner's key if the integration has none. Of two that arrive at once, one is refused.
 
-    Partners are given their key by Braze; an integration without one takes the first that comes with a valid import key.
+    Braze gives partners their key; an integration without one takes the first that has a valid import key.
     """
     if integration.partner_key_digest is not None:
         return

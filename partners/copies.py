@@ -47,7 +47,9 @@ def open_copy(cohort_id: int, source: Cohort.Source, session_id: str = "", total
         give_up(older, SyncRun.Status.INCOMPLETE, SyncRun.Problem.REPLACED)
     # Traces of removals later than an older copy: this one's position is later than all of them.
     UnmatchedId.objects.filter(cohort_id=cohort_id, cancelled=True).delete()
-    run = SyncRun.objects.create(cohort_id=cohort_id, source=source, session_id=session_id, total_pages=total_pages or 0)
+    run = SyncRun.objects.create(
+        cohort_id=cohort_id, source=source, session_id=session_id, total_pages=total_pages or 0
+    )
     FullCopy.objects.create(run=run, cohort_id=cohort_id, position=_next_position(), total_pages=total_pages)
     return run
 
@@ -102,7 +104,7 @@ def give_up(run_id: int, status: SyncRun.Status, problem: SyncRun.Problem, error
 
 
 def expire_copies() -> int:
-    """Give up the webhook's copies whose pages stopped arriving WEBHOOK_SESSION_TIMEOUT seconds ago; returns how many."""
+    """Give up the webhook's copies without a page for WEBHOOK_SESSION_TIMEOUT seconds; returns how many."""
     quiet_since = timezone.now() - timedelta(seconds=settings.WEBHOOK_SESSION_TIMEOUT)
     stale = FullCopy.objects.filter(
         run__source=Cohort.Source.WEBHOOK, run__ended_at__lt=quiet_since, **_GATHERING
@@ -166,7 +168,7 @@ def _next_pages(copy: FullCopy, at_once: int) -> list[tuple[int, bytes]]:
         chosen.append(row_id)
         identifiers += size
     rows = CohortChange.objects.filter(pk__in=chosen).order_by("page") if chosen else ()
-    return [(row.pk, row.changes) for row in rows]
+    return [(row.pk, bytes(row.changes)) for row in rows]
 
 
 def _replace_members(cohort: Cohort, copy: FullCopy, gathering: FullCopy | None) -> None:

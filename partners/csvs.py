@@ -21,7 +21,7 @@ class _Line:
 
 
 def unmatched_csv(cohort: Cohort) -> Iterator[str]:
-    """Lines of CSV: kind, alias label, identifier and since when it waits (ISO 8601, UTC). Starts with a byte order mark."""
+    """Lines of CSV after a byte order mark: kind, alias label, identifier and since when it waits (ISO 8601)."""
     writer: Any = csv.writer(_Line())
     yield "\ufeff"
     yield writer.writerow([_("Kind"), _("Alias label"), _("Identifier"), _("Since")])

@@ -6,6 +6,7 @@ a device names anonymous profiles only.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from django.db import connection
 
@@ -56,7 +57,7 @@ def _join(workspace_id: int, query: str, wanted: Collection[Identifier]) -> list
     with connection.cursor() as cursor:
         if len(ordered) < JOIN_FROM:
             labels, values = [one.label for one in ordered], [one.value for one in ordered]
-            parameters = {"workspace": workspace_id, "labels": labels, "values": values}
+            parameters: dict[str, Any] = {"workspace": workspace_id, "labels": labels, "values": values}
             cursor.execute(query.format(wanted=_FEW), parameters)
         else:
             cursor.execute("DROP TABLE IF EXISTS pg_temp.partners_wanted")

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models.functions import Now
@@ -201,6 +201,15 @@ class SyncRun(models.Model):
         """From the first request's arrival to the last one's."""
         return self.ended_at - self.started_at if self.ended_at else None
 
+    @property
+    def seconds(self) -> str:
+        """The duration in words, to the second."""
+        if self.duration is None:
+            return "–"
+        return _("%(minutes)d min %(seconds)02d s") % dict(
+            zip(("minutes", "seconds"), divmod(round(self.duration.total_seconds()), 60), strict=True)
+        )
+
 
 class RunSets(models.Model):
     """Whom a run added and removed: the answer to "is this user in it, and why"."""
@@ -302,7 +311,7 @@ class PullConnection(models.Model):
 
     integration = models.OneToOneField(Integration, models.CASCADE, related_name="pull")
     options = models.JSONField(default=dict)
-    secrets = SecretsField()
+    secrets: Any = SecretsField()
     updated_at = models.DateTimeField(auto_now=True)
     problem = models.CharField(max_length=20, choices=SyncRun.Problem, blank=True)
     last_error = models.TextField(blank=True)

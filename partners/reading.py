@@ -8,7 +8,7 @@ from profiles.sets import ProfileSet
 
 
 def cohort_members(workspace_id: int, cohort_ids: Collection[int]) -> dict[int, ProfileSet]:
-    """The members of those of ``cohort_ids`` that belong to the workspace, by id, after folding what waits if it is little.
+    """The members of those of ``cohort_ids`` that are of the workspace, by id; what waits is folded if it is little.
 
     The sets may hold users that have been deleted: AND them with ``profiles.live.live_users``.
     """
@@ -18,5 +18,5 @@ def cohort_members(workspace_id: int, cohort_ids: Collection[int]) -> dict[int, 
 
 
 def pending(cohort_ids: Collection[int]) -> int:
-    """How many identifiers wait to be applied to ``cohort_ids``: to be shown where they are above the reader's limit."""
+    """How many identifiers wait to be applied to ``cohort_ids``: shown where they are above the reader's limit."""
     return sum(waiting_by_cohort(cohort_ids).values())

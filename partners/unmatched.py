@@ -1,4 +1,4 @@
-"""The identifiers that matched nobody: kept, so that an admin can see them and their users can join when they appear."""
+"""The identifiers that matched nobody, kept: an admin can see them, and their users can join when they appear."""
 
 import hashlib
 from collections.abc import Collection, Iterable
@@ -8,7 +8,6 @@ from itertools import chain
 from django.db import connection
 
 from partners.changes import NOBODY, Identifier
-
 
 #: From so many rows on, COPY is quicker than arrays.
 COPY_FROM = 5_000

@@ -1,4 +1,4 @@
-"""Wake-up calls to the workers. They carry no data: beat finds all due work in the database (architecture, decision 4)."""
+"""Wake-up calls to the workers. They carry no data: beat finds all due work in the database."""
 
 import logging
 import time

@@ -126,8 +126,10 @@ def _partner_page(cohort: Cohort) -> str:
 
 def _chart(cohort: Cohort) -> Iterator[dict[str, Any]]:
     """The size after each of the last runs, oldest first; ``share`` in percent of the largest."""
-    sizes = cohort.runs.filter(status=SyncRun.Status.DONE, size_after__isnull=False).values_list("ended_at", "size_after")
-    latest = list(sizes[:CHART_BARS])
+    sizes = cohort.runs.filter(status=SyncRun.Status.DONE, size_after__isnull=False).values_list(
+        "ended_at", "size_after"
+    )
+    latest = [(moment, size or 0) for moment, size in sizes[:CHART_BARS]]
     largest = max((size for _, size in latest), default=0) or 1
     for moment, size in reversed(latest):
-        yield {"moment": moment, "size": size, "share": round(100 * (size or 0) / largest)}
+        yield {"moment": moment, "size": size, "share": round(100 * size / largest)}

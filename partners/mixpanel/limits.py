@@ -8,10 +8,11 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import ExpressionWrapper, DateTimeField, F
+from django.db.models import DateTimeField, ExpressionWrapper, F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -23,7 +24,7 @@ PAGE_SIZE = 1_000
 _HOUR = timedelta(hours=1)
 
 
-class MustWait(Exception):
+class MustWait(Exception):  # noqa: N818 - nothing went wrong
     """No query may start before ``until``."""
 
     def __init__(self, until: datetime) -> None:
@@ -49,7 +50,9 @@ def _take(connection: PullConnection) -> PullQuery:
     if locked.wait_until and locked.wait_until > now:
         raise MustWait(locked.wait_until)
     recent = _counted(locked).filter(counts_until__gt=now)
-    latest = list(recent.order_by("-counts_until").values_list("counts_until", flat=True)[: settings.MIXPANEL_QUERIES_PER_HOUR])
+    latest = list(
+        recent.order_by("-counts_until").values_list("counts_until", flat=True)[: settings.MIXPANEL_QUERIES_PER_HOUR]
+    )
     if len(latest) >= settings.MIXPANEL_QUERIES_PER_HOUR:
         raise MustWait(latest[-1])
     open_ones = locked.queries.filter(ended_at=None, started_at__gt=now - _patience()).order_by("started_at")
@@ -58,11 +61,10 @@ def _take(connection: PullConnection) -> PullQuery:
     return PullQuery.objects.create(connection=locked, started_at=now)
 
 
-def _counted(connection: PullConnection):  # type: ignore[no-untyped-def]
+def _counted(connection: PullConnection) -> Any:
+    """The queries with ``counts_until``: when the limit forgets each."""
     ended = Coalesce("ended_at", ExpressionWrapper(F("started_at") + _patience(), output_field=DateTimeField()))
-    return connection.queries.annotate(
-        counts_until=ExpressionWrapper(ended + _HOUR, output_field=DateTimeField())
-    )
+    return connection.queries.annotate(counts_until=ExpressionWrapper(ended + _HOUR, output_field=DateTimeField()))
 
 
 def _patience() -> timedelta:

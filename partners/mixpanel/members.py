@@ -34,9 +34,7 @@ def as_groups(members: Iterable[Mapping[str, Any]], preferred: list[str], *, rem
     """
     by_kind: dict[str, list[str]] = defaultdict(list)
     for member in members:
-        name, value = next(
-            ((name, text) for name in preferred if (text := _text(member.get(name)))), ("", "")
-        )
+        name, value = next(((name, text) for name in preferred if (text := _text(member.get(name)))), ("", ""))
         kind = EMAIL if name == "email" else EXTERNAL_ID if name else NOBODY
         by_kind[kind].append(storable(value, f"Each `{name}`"))
     return [Group(kind, remove, values) for kind, values in by_kind.items()]

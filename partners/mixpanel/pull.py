@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import connection as database
+from django.db.models import QuerySet
 from django.utils import timezone
+from rest_framework.exceptions import ParseError
 
 from partners import copies
 from partners.changes import ID_LIMIT
@@ -21,7 +23,6 @@ from partners.mixpanel.members import as_groups, identifiers_of
 from partners.mixpanel.query import EngagePage, ListedCohort, QueryError, engage, list_cohorts
 from partners.models import Cohort, CohortChange, FullCopy, PullConnection, SyncRun
 from partners.wakeup import wake_up
-from rest_framework.exceptions import ParseError
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,9 @@ def choose(connection: PullConnection, listed: ListedCohort, sync: str) -> Cohor
 
 def stop(cohort: Cohort) -> None:
     """Give up a pull that is under way."""
-    for run_id in FullCopy.objects.filter(cohort=cohort, run__source=Cohort.Source.PULL).values_list("run_id", flat=True):
+    for run_id in FullCopy.objects.filter(cohort=cohort, run__source=Cohort.Source.PULL).values_list(
+        "run_id", flat=True
+    ):
         copies.give_up(run_id, SyncRun.Status.FAILED, SyncRun.Problem.STOPPED)
 
 
@@ -115,7 +118,7 @@ def listing(connection: PullConnection) -> list[ListedCohort]:
     return [ListedCohort(**one) for one in connection.options.get("listing", [])]
 
 
-def _due():  # type: ignore[no-untyped-def]
+def _due() -> QuerySet[Cohort]:
     return Cohort.objects.filter(archived_at=None, next_pull_at__lte=timezone.now()).exclude(sync="")
 
 

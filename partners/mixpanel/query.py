@@ -58,6 +58,7 @@ class EngagePage:
 
 @lru_cache(maxsize=1)
 def _pool() -> urllib3.PoolManager:
+    # No retries means no redirects either: the account's secret goes to this host only.
     return urllib3.PoolManager(retries=False, maxsize=5)
 
 
@@ -121,7 +122,6 @@ def _query(connection: PullConnection, path: str, form: dict[str, str]) -> Any:
                 fields={"project_id": str(connection.options.get("project_id", "")), **form},
                 encode_multipart=False,
                 headers=urllib3.make_headers(basic_auth=account) | {"Accept": "application/json"},
-                redirect=False,
                 timeout=settings.MIXPANEL_QUERY_TIMEOUT,
             )
         except urllib3.exceptions.HTTPError as error:

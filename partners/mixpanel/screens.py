@@ -128,7 +128,9 @@ def disconnect(admin: "IntegrationAdmin", request: HttpRequest) -> HttpResponse:
     integration.cohorts.exclude(sync="").update(sync="", next_pull_at=None)
     PullConnection.objects.filter(integration=integration).delete()
     admin.log(request, integration, _("Removed the connection to Mixpanel's query API."))
-    admin.message_user(request, _("The connection is removed. Its cohorts keep their members and are not pulled any more."))
+    admin.message_user(
+        request, _("The connection is removed. Its cohorts keep their members and are not pulled any more.")
+    )
     return admin.back(SLUG)
 
 
@@ -164,7 +166,9 @@ def choose_cohorts(admin: "IntegrationAdmin", request: HttpRequest) -> HttpRespo
         admin.log(request, cohort, _("Changed how the cohort is pulled."))
     if any(cohort.is_pulled for cohort in changed):
         pull.wake(connection)
-    text = ngettext("The choice of %(count)s cohort is saved.", "The choice of %(count)s cohorts is saved.", len(changed))
+    text = ngettext(
+        "The choice of %(count)s cohort is saved.", "The choice of %(count)s cohorts is saved.", len(changed)
+    )
     admin.message_user(request, text % {"count": len(changed)})
     return admin.back(SLUG)
 

@@ -14,6 +14,7 @@ from partners.models import Cohort, DataImportKey, Integration
 from partners.reading import cohort_members
 from profiles.live import live_users, log_identity
 from profiles.models import Alias, Device, IdentityChange, Profile
+from tests.sandbox.conftest import sandbox, shared_sandbox  # noqa: F401 - fixtures
 from workspaces.models import Workspace
 
 
@@ -38,7 +39,9 @@ class Partner:
             headers=headers,
         )
 
-    def name(self, cohort_id: Any = "c1", name: Any = "Cohort 1", created_at: Any = "2026-01-21T19:20:30+05:00", **more: Any) -> Any:
+    def name(
+        self, cohort_id: Any = "c1", name: Any = "Cohort 1", created_at: Any = "2026-01-21T19:20:30+05:00", **more: Any
+    ) -> Any:
         return self.post("cohorts", cohort_id=cohort_id, name=name, created_at=created_at, **more)
 
     def change(self, *cohort_changes: Any, cohort_id: Any = "c1", **more: Any) -> Any:
@@ -62,8 +65,19 @@ class Partner:
         ids = cohort_members(workspace_id, [cohort.pk])[cohort.pk] & live_users(workspace_id)
         return {profile.external_id or profile.braze_id for profile in Profile.objects.filter(pk__in=list(ids))}
 
-    def webhook(self, action: Any, members: Iterable[Any], /, *, page: int = 1, pages: int = 1, session: str = "s1",
-                cohort_id: Any = "7", auth: str | None = "", **parameters: Any) -> Any:
+    def webhook(
+        self,
+        action: Any,
+        members: Iterable[Any],
+        /,
+        *,
+        page: int = 1,
+        pages: int = 1,
+        session: str = "s1",
+        cohort_id: Any = "7",
+        auth: str | None = "",
+        **parameters: Any,
+    ) -> Any:
         """POST to the custom webhook as Mixpanel does. ``auth``: another password, or None for no header."""
         body = {
             "action": action,
@@ -116,7 +130,9 @@ MakeUsers = Callable[..., list[Profile]]
 
 
 def make_users(workspace: Workspace, *external_ids: str | None, **fields: Any) -> list[Profile]:
-    made = Profile.objects.bulk_create([Profile(workspace=workspace, external_id=one, **fields) for one in external_ids])
+    made = Profile.objects.bulk_create(
+        [Profile(workspace=workspace, external_id=one, **fields) for one in external_ids]
+    )
     log_identity(workspace.pk, IdentityChange.Kind.CREATED, [profile.pk for profile in made])
     return made
 

@@ -119,7 +119,9 @@ def test_users_of_another_workspace_are_never_matched(mixpanel: Partner, users: 
 def test_the_later_object_wins_for_the_same_user(mixpanel: Partner, users: MakeUsers) -> None:
     (user,) = users("a")
     add_alias(user, "crm", "one")
-    mixpanel.change({"user_ids": ["a"]}, {"aliases": [{"alias_name": "one", "alias_label": "crm"}], "should_remove": True})
+    mixpanel.change(
+        {"user_ids": ["a"]}, {"aliases": [{"alias_name": "one", "alias_label": "crm"}], "should_remove": True}
+    )
     assert mixpanel.members() == set()
     mixpanel.change({"user_ids": ["a"], "should_remove": True}, {"user_ids": ["a"]})
     assert mixpanel.members() == {"a"}
@@ -211,7 +213,9 @@ def test_created_at_must_be_iso_8601(mixpanel: Partner, moment: Any) -> None:
     assert (answer.status_code, message(answer)) == (400, "`created_at` must be a valid time as an ISO-8601 string")
 
 
-@pytest.mark.parametrize("moment", ["2026-01-21T19:20:30Z", "2026-01-21", "2026-01-21T19:20:30.123+05:00", "20260121T192030Z"])
+@pytest.mark.parametrize(
+    "moment", ["2026-01-21T19:20:30Z", "2026-01-21", "2026-01-21T19:20:30.123+05:00", "20260121T192030Z"]
+)
 def test_forms_of_iso_8601(mixpanel: Partner, moment: str) -> None:
     assert mixpanel.name(created_at=moment).status_code == 201
 
@@ -264,13 +268,17 @@ def test_identifiers_that_cannot_be_kept_are_refused(mixpanel: Partner, change: 
 
 def test_the_longest_identifiers_are_kept(mixpanel: Partner) -> None:
     widest = "\U0001f600" * 512
-    assert mixpanel.change({"user_ids": [widest], "aliases": [{"alias_name": widest, "alias_label": widest}]}).status_code == 201
+    assert (
+        mixpanel.change({"user_ids": [widest], "aliases": [{"alias_name": widest, "alias_label": widest}]}).status_code
+        == 201
+    )
     assert mixpanel.members() == set()
     assert mixpanel.cohort().unmatched.count() == 2
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [(b"{", 400), (b"[]", 400), (b'"text"', 400), (b"\xff", 400), (b"x" * (5 * 1024 * 1024 + 1), 413)]
+    ("body", "status"),
+    [(b"{", 400), (b"[]", 400), (b'"text"', 400), (b"\xff", 400), (b"x" * (5 * 1024 * 1024 + 1), 413)],
 )
 def test_bodies_that_are_no_json_object(mixpanel: Partner, body: bytes, status: int) -> None:
     answer = Client().post("/partners/mixpanel/cohorts/users", body, content_type="application/json")

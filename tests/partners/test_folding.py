@@ -1,7 +1,7 @@
 """Folding: costs, concurrency, lost wake-up calls, large backlogs."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -263,10 +263,10 @@ def start(*works: Callable[[], None]) -> None:
 
 
 @pytest.fixture
-def committed() -> Iterator[Partner]:
+def committed(transactional_db: None) -> Partner:
     workspace = Workspace.objects.create(name="Committed")
     make_users(workspace, *(f"u{number}" for number in range(200)))
-    yield connect(workspace, "mixpanel")
+    return connect(workspace, "mixpanel")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -287,7 +287,10 @@ def test_many_pushers_and_folders_at_once(committed: Partner) -> None:
     assert committed.members() == {f"u{worker * 20 + one}" for worker in range(8) for one in range(10, 20)}
     assert committed.members("w") == {"u199"}
     runs = SyncRun.objects.filter(cohort=committed.cohort())
-    total = {name: sum(runs.values_list(name, flat=True)) for name in ("requests", "received", "added", "removed", "unmatched")}
+    total = {
+        name: sum(runs.values_list(name, flat=True))
+        for name in ("requests", "received", "added", "removed", "unmatched")
+    }
     assert (total["requests"], total["received"], total["unmatched"]) == (80, 1200, 0)
     assert total["added"] - total["removed"] == 80
 

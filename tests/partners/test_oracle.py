@@ -1,6 +1,5 @@
 """Folding against a plain-Python oracle, over random sequences of everything that can arrive."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -43,9 +42,7 @@ objects = st.tuples(st.lists(st.sampled_from(PUSHABLE), max_size=4), st.booleans
 steps = st.one_of(
     st.tuples(st.just("push"), st.lists(objects, max_size=3)),
     st.tuples(st.just("difference"), st.lists(st.sampled_from(WEBHOOKS), max_size=4), st.booleans()),
-    st.tuples(
-        st.just("page"), st.integers(1, 2), st.integers(1, 3), st.lists(st.sampled_from(WEBHOOKS), max_size=3)
-    ),
+    st.tuples(st.just("page"), st.integers(1, 2), st.integers(1, 3), st.lists(st.sampled_from(WEBHOOKS), max_size=3)),
     st.tuples(st.just("fold")),
 )
 
@@ -58,7 +55,7 @@ class Copy:
 
 
 class Oracle:
-    """The members, the waiting ids and the counts, by the rules of the wire contract, one identifier after the other."""
+    """The members, the waiting ids and the counts by the contract's rules, one identifier after the other."""
 
     def __init__(self) -> None:
         self.clock = count()
@@ -156,13 +153,12 @@ def new_world(number: int) -> tuple[Partner, dict[str, str]]:
 
 
 @pytest.fixture(params=["at once", "in small pieces"])
-def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "in small pieces":
         monkeypatch.setattr(matching, "JOIN_FROM", 2)
         monkeypatch.setattr(unmatched, "COPY_FROM", 1)
         monkeypatch.setattr(folding, "ROWS_AT_ONCE", 2)
         monkeypatch.setattr(folding, "IDENTIFIERS_AT_ONCE", 3)
-    yield
 
 
 numbers = count()
@@ -189,7 +185,10 @@ def test_folding_agrees_with_the_oracle(sequence: list[Any]) -> None:
             oracle.difference([(name, remove) for name in names])
         elif step == "page":
             session, page, names = details
-            assert partner.webhook("members", map(as_member, names), session=str(session), page=page, pages=3).status_code == 200
+            assert (
+                partner.webhook("members", map(as_member, names), session=str(session), page=page, pages=3).status_code
+                == 200
+            )
             oracle.page(session, page, names)
         else:
             fold_cohort(cohort_id)

@@ -14,7 +14,6 @@ from partners.mixpanel.limits import MustWait, interval_of, queries_left, query_
 from partners.mixpanel.query import ListedCohort, QueryError
 from partners.models import Cohort, CohortChange, FullCopy, PullConnection, PullQuery, SyncRun
 from tests.partners.conftest import MakeUsers, Partner
-from tests.sandbox.conftest import sandbox, shared_sandbox  # noqa: F401 - fixtures
 from tests.sandbox.running import RunningSandbox
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +22,7 @@ World = Any
 
 
 @pytest.fixture
-def connection(mixpanel: Partner, sandbox: RunningSandbox, settings: LazySettings) -> PullConnection:  # noqa: F811
+def connection(mixpanel: Partner, sandbox: RunningSandbox, settings: LazySettings) -> PullConnection:
     settings.MIXPANEL_SANDBOX_URL = sandbox.url
     settings.MIXPANEL_QUERY_TIMEOUT = 5
     options = {"project_id": "1", "region": "sandbox", "service_account": "sandbox-service-account"}
@@ -35,7 +34,7 @@ Offer = Callable[..., int]
 
 
 @pytest.fixture
-def offer(sandbox: RunningSandbox) -> Offer:  # noqa: F811
+def offer(sandbox: RunningSandbox) -> Offer:
     """Makes or changes a cohort in Mixpanel."""
 
     def make(*members: Any, cohort_id: int | None = None) -> int:
@@ -82,7 +81,11 @@ def test_it_works(mixpanel: Partner, connection: PullConnection, offer: Offer, u
 
 
 def test_all_pages_are_read(
-    mixpanel: Partner, connection: PullConnection, offer: Offer, users: MakeUsers, sandbox: RunningSandbox  # noqa: F811
+    mixpanel: Partner,
+    connection: PullConnection,
+    offer: Offer,
+    users: MakeUsers,
+    sandbox: RunningSandbox,
 ) -> None:
     sandbox.call("PATCH", "/sandbox/settings", {"page_size": 2})
     users(*"abcdef")
@@ -138,7 +141,7 @@ def test_a_pull_that_breaks_midway_changes_nothing(
     connection: PullConnection,
     offer: Offer,
     users: MakeUsers,
-    sandbox: RunningSandbox,  # noqa: F811
+    sandbox: RunningSandbox,
     kind: str,
     problem: str,
     again_soon: bool,
@@ -173,7 +176,11 @@ def test_a_pull_that_breaks_midway_changes_nothing(
 
 
 def test_429_waits_and_goes_on(
-    mixpanel: Partner, connection: PullConnection, offer: Offer, users: MakeUsers, sandbox: RunningSandbox  # noqa: F811
+    mixpanel: Partner,
+    connection: PullConnection,
+    offer: Offer,
+    users: MakeUsers,
+    sandbox: RunningSandbox,
 ) -> None:
     sandbox.call("PATCH", "/sandbox/settings", {"page_size": 2})
     users(*"abc")
@@ -201,7 +208,7 @@ def test_no_more_than_60_queries_an_hour(
     connection: PullConnection,
     offer: Offer,
     users: MakeUsers,
-    sandbox: RunningSandbox,  # noqa: F811
+    sandbox: RunningSandbox,
     settings: LazySettings,
 ) -> None:
     settings.MIXPANEL_QUERIES_PER_HOUR = 3
@@ -244,7 +251,8 @@ def test_old_queries_are_forgotten(connection: PullConnection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("users_of_cohorts", "minutes"), [([10], 15), ([15_000], 15), ([15_001], 16), ([30_000, 30_000], 60), ([1] * 20, 20)]
+    ("users_of_cohorts", "minutes"),
+    [([10], 15), ([15_000], 15), ([15_001], 16), ([30_000, 30_000], 60), ([1] * 20, 20)],
 )
 def test_the_interval_that_the_cohorts_can_really_have(
     connection: PullConnection, users_of_cohorts: list[int], minutes: int
@@ -273,7 +281,11 @@ def test_archived_cohorts_are_not_pulled(connection: PullConnection, offer: Offe
 
 
 def test_differences_pushed_during_a_pull_stay_on_top(
-    mixpanel: Partner, connection: PullConnection, offer: Offer, users: MakeUsers, sandbox: RunningSandbox  # noqa: F811
+    mixpanel: Partner,
+    connection: PullConnection,
+    offer: Offer,
+    users: MakeUsers,
+    sandbox: RunningSandbox,
 ) -> None:
     sandbox.call("PATCH", "/sandbox/settings", {"page_size": 1})
     users(*"abc")
