@@ -1,6 +1,7 @@
 """Counting data points (Braze: data points are logged for each imported membership change and each tracked change)."""
 
 from django.db import connection
+from django.utils.functional import Promise
 
 
 def log_data_points(workspace_id: int, source: str, count: int) -> None:
@@ -17,3 +18,16 @@ def log_data_points(workspace_id: int, source: str, count: int) -> None:
             """,
             [workspace_id, source, count],
         )
+
+
+_names: dict[str, str | Promise] = {}
+
+
+def name_source(source: str, name: str | Promise) -> None:
+    """Register how ``source`` is called on the screens; apps do it when they are ready."""
+    _names[source] = name
+
+
+def source_name(source: str) -> str:
+    """What people read for ``source``: its registered name, else itself."""
+    return str(_names.get(source, source))

@@ -26,7 +26,7 @@ def errors(answer: Any) -> list[tuple[str, int, str]]:
 
 
 def payloads(event_type: str) -> list[dict[str, Any]]:
-    return [orjson.loads(one.payload) for one in Event.objects.filter(event_type=event_type).order_by("id")]
+    return [one.payload for one in Event.objects.filter(event_type=event_type).order_by("id")]
 
 
 def test_it_works(track: Post, workspace: Workspace) -> None:

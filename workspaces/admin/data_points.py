@@ -11,6 +11,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
 from workspaces.admin_base import WorkspaceAdmin, needs
+from workspaces.data_points import source_name
 from workspaces.models import DataPoints
 from workspaces.roles import Action
 
@@ -51,7 +52,7 @@ class DataPointsAdmin(WorkspaceAdmin):
             "title": _("Data Points"),
             "days": days,
             "listed": [one for one in reversed(days) if one.total],
-            "by_source": list(by_source),
+            "by_source": [(source_name(source), count) for source, count in by_source],
             "total": sum(one.total for one in days),
             "month": month,
             "span": span,
@@ -64,7 +65,7 @@ def _days(rows: list[tuple[date, str, int]], today: date, span: int) -> list[Day
     """Every day of the span, the oldest first, also those without data points."""
     found: dict[date, dict[str, int]] = defaultdict(dict)
     for day, source, count in sorted(rows):
-        found[day][source] = count
+        found[day][source_name(source)] = found[day].get(source_name(source), 0) + count
     highest = max((sum(sources.values()) for sources in found.values()), default=0) or 1
     every = [today - timedelta(days=back) for back in reversed(range(span))]
     return [Day(day, found[day], 100 * sum(found[day].values()) / highest) for day in every]
