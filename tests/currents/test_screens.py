@@ -277,6 +277,7 @@ def test_create_a_mixpanel_export_and_watch_it(
     expect(page.get_by_role("row", name="Event type not selected at the time 1")).to_be_visible()
     _shoot(page, "page")
     page.set_viewport_size({"width": 390, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
     _shoot(page, "page-390")
     page.set_viewport_size({"width": 1280, "height": 900})
 
