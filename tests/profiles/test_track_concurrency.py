@@ -18,7 +18,7 @@ from workspaces.models import DataPoints, Workspace
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CLIENTS, REQUESTS, USERS = 32, 4, 100
+CLIENTS, REQUESTS, USERS = 32, 2, 100
 
 
 def batch_of(users: list[int]) -> Batch:

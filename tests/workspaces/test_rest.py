@@ -1,0 +1,131 @@
+"""What every REST endpoint shares: keys, bodies, errors. Tried at /users/track."""
+
+import gzip
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from workspaces.keys import describe_key, new_key
+from workspaces.models import ApiKey, Workspace
+
+BODY = {"events": [{"external_id": "user-1", "name": "opened", "time": "2024-01-01"}]}
+
+
+@pytest.fixture
+def key(workspace: Workspace) -> str:
+    return str(ApiKey.make(workspace=workspace, name="All", permissions=["users.track"])[1].secret)
+
+
+def post(key: str | None, body: bytes, content_type: str = "application/json", **headers: str) -> Any:
+    sent = {"Authorization": f"Bearer {key}"} if key is not None else {}
+    return Client().post("/users/track", body, content_type=content_type, headers={**sent, **headers})
+
+
+def test_it_works(key: str) -> None:
+    answer = post(key, orjson.dumps(BODY))
+    assert answer.status_code == 201
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_the_content_type_does_not_matter(key: str, content_type: str) -> None:
+    assert post(key, orjson.dumps(BODY), content_type).status_code == 201
+
+
+def test_gzip_is_accepted(key: str) -> None:
+    assert post(key, gzip.compress(orjson.dumps(BODY)), **{"Content-Encoding": "gzip"}).status_code == 201
+
+
+@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"{}" * 1000)[:-20], zlib.compress(b"{}")])
+def test_broken_gzip_is_400(key: str, body: bytes) -> None:
+    answer = post(key, body, **{"Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.json()) == (400, {"message": "The request body is not valid gzip."})
+
+
+def test_an_unknown_encoding_is_415(key: str) -> None:
+    answer = post(key, b"{}", **{"Content-Encoding": "br"})
+    assert answer.status_code == 415
+    assert "gzip" in answer.json()["message"]
+
+
+def test_too_large_a_body_is_413_also_when_it_was_small_on_the_wire(key: str, settings: Settings) -> None:
+    settings.REST_BODY_LIMIT = settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000
+    assert post(key, b" " * 10_001).status_code == 413
+    bomb = gzip.compress(b" " * 10_000_000)
+    assert len(bomb) < 10_000
+    answer = post(key, bomb, **{"Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.json()) == (413, {"message": "The request body is too large."})
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b"{", "not valid JSON"),
+        (b"\xff", "not valid JSON"),
+        (b"[1e999]", "not valid JSON"),
+        (rb'{"a": "\ud800"}', "not valid JSON"),
+        (rb'{"a": "\u0000"}', "NUL"),
+        (b"[" * 65 + b"]" * 65, "nested deeper than 64"),
+    ],
+)
+def test_a_body_that_cannot_be_used_is_400_and_says_why(key: str, body: bytes, word: str) -> None:
+    answer = post(key, body)
+    assert answer.status_code == 400
+    assert word in answer.json()["message"]
+
+
+def test_a_backslash_before_the_letters_of_nul_is_no_nul(key: str) -> None:
+    assert post(key, rb'{"attributes": [{"external_id": "user-1", "a": "\\u0000"}]}').status_code == 201
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic abc", "Bearer wrong", "Bearer \xff", "Bearer a b"])
+def test_no_valid_key_is_401(workspace: Workspace, header: str) -> None:
+    answer = Client().post(
+        "/users/track", b"{}", content_type="application/json", HTTP_AUTHORIZATION=header.encode().decode("latin-1")
+    )
+    assert answer.status_code == 401
+    assert answer.json() == {"message": "Invalid API key"}
+
+
+def test_a_key_is_looked_for_before_the_body_is_read(workspace: Workspace) -> None:
+    assert post("wrong", b"{").status_code == 401
+
+
+def test_an_address_that_is_not_there_answers_in_json() -> None:
+    answer = Client().post("/users/nothing", b"{}", content_type="application/json")
+    assert (answer.status_code, answer.json()) == (404, {"message": "There is no such endpoint."})
+
+
+# --- Keys ---
+
+
+def test_a_key_has_256_bits_and_is_stored_as_a_digest(workspace: Workspace) -> None:
+    row, key = ApiKey.make(workspace=workspace, name="All")
+    assert len(bytes.fromhex(key.secret)) == 32
+    assert bytes(row.digest) == key.digest
+    assert key.secret.startswith(row.prefix)
+    assert len(row.prefix) == 8
+    assert new_key().secret != new_key().secret
+    assert describe_key(key.secret) == key
+
+
+def test_the_last_use_is_noted_at_most_once_a_minute(key: str) -> None:
+    post(key, orjson.dumps(BODY))
+    row = ApiKey.objects.get()
+    assert row.last_used_at
+    assert datetime.now(UTC) - row.last_used_at < timedelta(minutes=1)
+    post(key, orjson.dumps(BODY))
+    assert ApiKey.objects.get().last_used_at == row.last_used_at
+
+
+def test_invalidating_twice_keeps_the_first_moment(key: str) -> None:
+    row = ApiKey.objects.get()
+    row.invalidate()
+    first = row.invalidated_at
+    row.invalidate()
+    assert row.invalidated_at == first
