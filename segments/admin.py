@@ -85,7 +85,7 @@ class SegmentAdmin(WorkspaceAdmin):
             return self._list(request, create={})
         given = {name: request.POST.get(name, "") for name in ("name", "description")}
         try:
-            segment = editing.create(workspace_in(request), _me(request), **given)
+            segment = editing.create(workspace_in(request), _me(request), given["name"], given["description"])
         except ValidationError as error:
             return self._list(request, create={**given, "errors": error.message_dict}, status=400)
         self.log(request, segment, _("Created."), ADDITION)

@@ -154,13 +154,20 @@ document.addEventListener("alpine:init", () => {
       },
       // Boxes outlive the objects that they are about (Revert puts others in their place), so they get a function for them.
       addBox(block) {
-        return this.filterBox(texts.addFilter, (leaf) => block().rows.push({ id: trees.newId(), filters: [leaf] }));
+        return this.filterBox(texts.addFilter, (leaf) => {
+          block().rows.push({ id: trees.newId(), filters: [leaf] });
+          this.focusLeaf(leaf);
+        });
       },
       orBox(row) {
         return this.filterBox(texts.addOrFilter, (leaf) => {
           row().filters.push(leaf);
           this.orRow = "";
+          this.focusLeaf(leaf);
         });
+      },
+      focusLeaf(leaf) {
+        this.$nextTick(() => document.querySelector(`#leaf-${leaf.id} :is(input, select)`)?.focus());
       },
       attributeBox(leaf) {
         return {
