@@ -26,8 +26,15 @@ _OWN: Final = frozenset({"time", "distinct_id", "$insert_id", "token", "$partner
 MAX_CHILDREN: Final = 255
 MAX_DEPTH: Final = 3
 
-_INSERT_ID = re.compile(r"[A-Za-z0-9-]{10,36}")
-_NIL = "00000000-0000-0000-0000-000000000000"
+_INSERT_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
+#: What Mixpanel takes for the id of nobody and nothing, in any case of letters.
+_PLACEHOLDERS: Final = frozenset(
+    {
+        "00000000-0000-0000-0000-000000000000",
+        *("anon", "anonymous", "unknown", "undefined", "na", "lmy47d"),
+        *("nil", "none", "null", "true", "false", "0", "-1"),
+    }
+)
 _ID_NAMESPACE = uuid.UUID("c6a1b1f5-6d0f-5a3e-9d36-0a8e3f1f7c52")
 
 
@@ -72,11 +79,8 @@ def build_event(event: LoggedEvent, token: str) -> tuple[dict[str, Any], Problem
 
 
 def insert_id(event_id: str) -> str:
-    """``event_id`` if Mixpanel takes it, else one that follows from it, so that a repeated event is still counted once.
-
-    Short ids are replaced too: among them are the placeholders that Mixpanel refuses ("none", "undefined", "-1").
-    """
-    if _INSERT_ID.fullmatch(event_id) and event_id != _NIL:
+    """``event_id`` if Mixpanel takes it, else one that follows from it, so that a repeated event is still counted once."""
+    if _INSERT_ID.fullmatch(event_id) and event_id.lower() not in _PLACEHOLDERS:
         return event_id
     return str(uuid.uuid5(_ID_NAMESPACE, event_id))
 

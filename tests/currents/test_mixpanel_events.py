@@ -165,7 +165,7 @@ def test_a_valid_id_stays() -> None:
 @given(st.text(min_size=1, max_size=200))
 def test_any_id_becomes_a_valid_one_and_always_the_same(event_id: str) -> None:
     made = insert_id(event_id)
-    assert re.fullmatch(r"[A-Za-z0-9-]{10,36}", made)
+    assert re.fullmatch(r"[A-Za-z0-9-]{1,36}", made)
     assert made == insert_id(event_id)
 
 
