@@ -18,6 +18,7 @@ from currents import dead_letters, lifecycle, monitoring, tasks, trial
 from currents.destinations import Destination, destination, destinations
 from currents.forms import CurrentForm
 from currents.lifecycle import LifecycleError
+from currents.log import needs_rebase
 from currents.models import Current, DeadLetter
 from currents.wakeup import send
 from workspaces.admin_base import WorkspaceAdmin, may, needs, workspace_in
@@ -176,6 +177,7 @@ class CurrentAdmin(WorkspaceAdmin):
             "current": current,
             "destination": _target(current),
             "lag": lag,
+            "needs_rebase": needs_rebase(),
             "held_back_since": monitoring.held_back_since(lag),
             "hours": monitoring.hours(current),
             "totals": monitoring.totals(current),

@@ -5,6 +5,7 @@ from django.db import connection
 
 from currents.destinations import destinations
 from currents.leases import FREE_SQL, WORK_WAITS_SQL
+from currents.log import AT_HOME_SQL
 
 
 def due_currents(workspace_id: int | None = None) -> list[int]:
@@ -16,7 +17,7 @@ def due_currents(workspace_id: int | None = None) -> list[int]:
         cursor.execute(
             f"""
             SELECT k.id FROM currents_current k
-             WHERE (%(workspace)s::bigint IS NULL OR k.workspace_id = %(workspace)s)
+             WHERE {AT_HOME_SQL} AND (%(workspace)s::bigint IS NULL OR k.workspace_id = %(workspace)s)
                AND (k.status = 'active' AND (
                         EXISTS (SELECT 1 FROM currents_cursor c
                                  WHERE c.current_id = k.id AND c.next_try_at <= now() AND {FREE_SQL}

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from currents.log import HORIZON_SQL, Position
+from currents.log import AT_HOME_SQL, HORIZON_SQL, Position
 from currents.models import Current
 
 #: A cursor is worth a worker's time: its oldest waiting event has waited long enough, or a full batch waits.
@@ -66,7 +66,7 @@ def take(current: Current, token: UUID, limit: int, *, full: int, flush: bool = 
         f"""
         SELECT c.id FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
          WHERE c.current_id = %(current)s AND k.status = 'active' AND c.next_try_at <= now() AND {FREE_SQL}
-           AND {WORK_WAITS_SQL}
+           AND {AT_HOME_SQL} AND {WORK_WAITS_SQL}
          ORDER BY c.leased_until NULLS FIRST, c.shard
          LIMIT GREATEST(0, LEAST(%(limit)s, %(in_flight)s - (
                SELECT count(*) FROM currents_cursor o
@@ -84,7 +84,7 @@ def take_for_probe(current: Current, token: UUID) -> list[Lease]:
     return _take(
         f"""
         SELECT c.id FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
-         WHERE c.current_id = %(current)s AND {FREE_SQL} AND {WORK_WAITS_SQL}
+         WHERE c.current_id = %(current)s AND {FREE_SQL} AND {AT_HOME_SQL} AND {WORK_WAITS_SQL}
          ORDER BY c.shard LIMIT 1
            FOR UPDATE OF c SKIP LOCKED
         """,  # noqa: S608 - constants

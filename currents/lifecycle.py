@@ -12,7 +12,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from currents.destinations import Destination, destination
-from currents.log import Position
+from currents.log import Position, needs_rebase
 from currents.models import SHARDS, Current, Cursor
 from currents.selections import select_from_now
 
@@ -41,6 +41,8 @@ def launch(current: Current) -> None:
     Raises LifecycleError when something is missing: events, a contact, a credential.
     """
     _check_complete(current)
+    if needs_rebase():
+        raise LifecycleError(_("The database was restored from a dump: first run manage.py currents_rebase."))
     with transaction.atomic():
         _change(current, {State.DRAFT, State.STOPPED}, State.ACTIVE, launched_at=Now(), failed_at=None, failure="")
         current.cursors.all().delete()

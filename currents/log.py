@@ -22,6 +22,10 @@ from currents.wakeup import wake_on_commit
 
 #: The lowest transaction id that may still be writing.
 HORIZON_SQL = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+#: The log's transaction ids are this cluster's. After a dump and restore they are not, until ``currents_rebase`` ran.
+AT_HOME_SQL = """NOT EXISTS (
+    SELECT 1 FROM currents_logcluster
+     WHERE system_identifier <> (SELECT system_identifier FROM pg_control_system()))"""
 
 _COPY = "COPY currents_event (workspace_id, shard, event_id, event_type, time, external_user_id, payload) FROM STDIN"
 _COLUMNS = ("int8", "int2", "text", "text", "int8", "text", "text")
@@ -147,6 +151,13 @@ def read(
             },
         )
         return list(map(LoggedEvent._make, cursor.fetchall()))
+
+
+def needs_rebase() -> bool:
+    """Whether the log was moved to another cluster, so that nothing is delivered until ``currents_rebase`` has run."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT NOT {AT_HOME_SQL}")
+        return bool(cursor.fetchone()[0])
 
 
 def held_back_since() -> datetime | None:

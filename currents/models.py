@@ -83,6 +83,15 @@ class ReceivedEventId(models.Model):
         return self.event_id
 
 
+class LogCluster(models.Model):
+    """The database cluster whose transaction ids the log holds: one row. See ``currents.rebase``."""
+
+    system_identifier = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return str(self.system_identifier)
+
+
 class Current(models.Model):
     """A Currents connector: exports chosen event types of its workspace to one destination."""
 

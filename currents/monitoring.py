@@ -110,7 +110,7 @@ def hours(current: Current) -> list[Bar]:
 
 @dataclass(frozen=True)
 class Total:
-    """All events with one outcome since the launch of counting, and the last example."""
+    """All events that had one outcome, and the id of the last of them."""
 
     outcome: Outcome
     count: int
@@ -119,11 +119,10 @@ class Total:
 
 def totals(current: Current) -> list[Total]:
     """Every outcome with its count, those that never happened included."""
-    found: dict[str, tuple[int, str]] = {}
-    for row in DeliveryCount.objects.filter(current=current).order_by("hour"):
-        before = found.get(row.outcome, (0, ""))[0]
-        found[row.outcome] = (before + row.count, row.example)
-    return [Total(outcome, *found.get(outcome, (0, ""))) for outcome in Outcome]
+    rows = DeliveryCount.objects.filter(current=current)
+    sums = dict(rows.values_list("outcome").annotate(total=Sum("count")).order_by())
+    examples = dict(rows.order_by("outcome", "-hour").distinct("outcome").values_list("outcome", "example"))
+    return [Total(outcome, sums.get(outcome, 0), examples.get(outcome, "")) for outcome in Outcome]
 
 
 def _days(current_ids: list[int]) -> dict[int, list[Bar]]:

@@ -171,17 +171,23 @@ def _count(current_id: int, batch: Batch, refused: Sequence[Refusal]) -> None:
         Outcome.DEAD_LETTER: len(dead),
     }
     examples = dict(batch.examples)
-    if batch.events:
-        examples[Outcome.DELIVERED] = batch.events[-1].event_id
+    if len(refused) < len(batch.events):
+        bad = {one.index for one in refused}
+        last = next(index for index in reversed(range(len(batch.events))) if index not in bad)
+        examples[Outcome.DELIVERED] = batch.events[last].event_id
     if dead:
         examples[Outcome.DEAD_LETTER] = dead[-1]
     add_counts(current_id, counts, examples)
 
 
 def _dead_letters(current_id: int, batch: Batch, refused: Sequence[Refusal], target: Destination) -> list[DeadLetter]:
-    sent = [(batch.events[one.index], one, batch.bodies[one.index]) for one in refused]
-    unsent = [(event, one, one.body) for event, one in batch.unsendable]
-    return [_dead_letter(current_id, event, why, target.shown(body)) for event, why, body in (*unsent, *sent)]
+    return [
+        *(_dead_letter(current_id, event, why, target.shown(why.body)) for event, why in batch.unsendable),
+        *(
+            _dead_letter(current_id, batch.events[one.index], one, target.shown(batch.bodies[one.index]))
+            for one in refused
+        ),
+    ]
 
 
 def _dead_letter(current_id: int, event: LoggedEvent, why: Refusal | Unsendable, payload: object) -> DeadLetter:

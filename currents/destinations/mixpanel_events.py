@@ -79,7 +79,7 @@ def build_event(event: LoggedEvent, token: str) -> tuple[dict[str, Any], Problem
 
 
 def insert_id(event_id: str) -> str:
-    """``event_id`` if Mixpanel takes it, else one that follows from it, so that a repeated event is still counted once."""
+    """``event_id`` if Mixpanel takes it, else one that follows from it: a repeated event is still counted once."""
     if _INSERT_ID.fullmatch(event_id) and event_id.lower() not in _PLACEHOLDERS:
         return event_id
     return str(uuid.uuid5(_ID_NAMESPACE, event_id))
