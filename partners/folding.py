@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 #: What one transaction folds at most, so that none is long: an open one holds Currents back.
 ROWS_AT_ONCE: Final = 500
-IDENTIFIERS_AT_ONCE: Final = 100_000
+IDENTIFIERS_AT_ONCE: Final = 50_000
 
 
 @dataclass

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from partners.registry import Partner, partner
@@ -30,7 +31,7 @@ class Integration(models.Model):
 
     class Meta:
         verbose_name = _("partner integration")
-        verbose_name_plural = _("partner integrations")
+        verbose_name_plural = _("Technology Partners")
         constraints = [models.UniqueConstraint(fields=["workspace", "partner_slug"], name="integration_once")]
 
     def __str__(self) -> str:
@@ -202,13 +203,18 @@ class SyncRun(models.Model):
         return self.ended_at - self.started_at if self.ended_at else None
 
     @property
-    def seconds(self) -> str:
-        """The duration in words, to the second."""
+    def duration_in_words(self) -> str:
+        """The duration to the second, such as "1 min 05 s"."""
         if self.duration is None:
             return "–"
-        return _("%(minutes)d min %(seconds)02d s") % dict(
-            zip(("minutes", "seconds"), divmod(round(self.duration.total_seconds()), 60), strict=True)
-        )
+        minutes, seconds = divmod(round(self.duration.total_seconds()), 60)
+        words = _("%(minutes)d min %(seconds)02d s") if minutes else _("%(seconds)d s")
+        return words % {"minutes": minutes, "seconds": seconds}
+
+    @property
+    def way(self) -> Promise:
+        """How the run came, in one word."""
+        return {"push": _("Push"), "webhook": _("Webhook"), "pull": _("Pull")}[self.source]
 
 
 class RunSets(models.Model):

@@ -8,6 +8,7 @@ from itertools import chain
 from django.db import connection
 
 from partners.changes import NOBODY, Identifier
+from partners.models import UnmatchedId
 
 #: From so many rows on, COPY is quicker than arrays.
 COPY_FROM = 5_000
@@ -65,9 +66,10 @@ def wait(cohort_id: int, rows: Collection[Waiting]) -> None:
 
 
 def stop_waiting(cohort_id: int, identifiers: Iterable[Identifier]) -> None:
-    """Take ``identifiers`` off the cohort's waiting list. One statement."""
-    digests = sorted(digest_of(identifier) for identifier in identifiers)
-    if digests:
+    """Take ``identifiers`` off the cohort's waiting list. One statement if nobody waits, else two."""
+    # Mostly nobody does, and a digest of each identifier would be most of a fold's work.
+    if UnmatchedId.objects.filter(cohort_id=cohort_id).exists():
+        digests = sorted(digest_of(identifier) for identifier in identifiers)
         with connection.cursor() as cursor:
             cursor.execute(
                 "DELETE FROM partners_unmatchedid WHERE cohort_id = %s AND digest = ANY(%s::bytea[])",

@@ -94,7 +94,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'partner integration',
-                'verbose_name_plural': 'partner integrations',
+                'verbose_name_plural': 'Technology Partners',
             },
         ),
         migrations.CreateModel(

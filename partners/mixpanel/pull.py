@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import connection as database
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from rest_framework.exceptions import ParseError
 
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 #: How long one task pulls before it lets others work; the next tick of beat goes on.
 TURN_SECONDS = 240.0
 RETRY_AFTER = timedelta(minutes=5)
+
+# Whoever is due longest; after a wait that all shared, whoever was refreshed longest ago.
+_TURNS = ("next_pull_at", F("last_sync_at").asc(nulls_first=True), "pk")
 
 # The first key of our advisory locks; the second is the connection's id.
 _LOCK = 0x70756C6C
@@ -55,7 +58,7 @@ def pull_connection(connection_id: int) -> None:
     end = time.monotonic() + TURN_SECONDS
     with _only_one(connection_id) as mine:
         while mine and time.monotonic() < end:
-            cohort = _due().filter(integration=connection.integration_id).order_by("next_pull_at", "pk").first()
+            cohort = _due().filter(integration=connection.integration_id).order_by(*_TURNS).first()
             if cohort is None or not _pull(connection, cohort, end):
                 return
 
@@ -143,7 +146,7 @@ def _pull(connection: PullConnection, cohort: Cohort, end: float) -> bool:
                 _finish(connection, cohort, run.started_at)
                 return True
     except MustWait as error:
-        Cohort.objects.filter(pk=cohort.pk).update(next_pull_at=error.until)
+        _due().filter(integration=connection.integration_id).update(next_pull_at=error.until)
         return False
     except QueryError as error:
         return _broke(connection, cohort, run, error)
@@ -184,7 +187,7 @@ def _broke(connection: PullConnection, cohort: Cohort, run: SyncRun, error: Quer
     _note(connection, error)
     if error.problem == SyncRun.Problem.RATE_LIMITED:
         connection.refresh_from_db(fields=["wait_until"])
-        Cohort.objects.filter(pk=cohort.pk).update(next_pull_at=connection.wait_until)
+        _due().filter(integration=connection.integration_id).update(next_pull_at=connection.wait_until)
         return False
     copies.give_up(run.pk, SyncRun.Status.FAILED, error.problem, error.detail)
     interval = interval_of(connection)
