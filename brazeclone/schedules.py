@@ -4,9 +4,9 @@ from typing import Any
 
 from django.apps.registry import Apps
 from django.db import transaction
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_beat.models import PeriodicTask
 
-from workspaces.schedules import schedules
+from workspaces.schedules import in_units, interval, schedules
 
 
 @transaction.atomic
@@ -15,11 +15,7 @@ def ensure_schedules() -> int:
     known = set(PeriodicTask.objects.values_list("name", flat=True))
     missing = [one for one in schedules() if one.name not in known]
     for one in missing:
-        # Not unique in the database, and an admin may have made a second one with the same period.
-        interval = IntervalSchedule.objects.filter(every=one.every, period=IntervalSchedule.SECONDS).first()
-        if interval is None:
-            interval = IntervalSchedule.objects.create(every=one.every, period=IntervalSchedule.SECONDS)
-        PeriodicTask.objects.create(name=one.name, task=one.task, interval=interval)
+        PeriodicTask.objects.create(name=one.name, task=one.task, interval=interval(*in_units(one.every)))
     return len(missing)
 
 

@@ -11,6 +11,7 @@ from django_celery_beat.models import PeriodicTask
 from workspaces.data_points import log_data_points
 from workspaces.models import Activity, App, DataPoints, Membership, User, Workspace
 from workspaces.roles import Role
+from workspaces.schedules import in_units, in_words
 
 Login = Callable[..., Client]
 TEAM = "/admin/workspaces/membership/"
@@ -250,6 +251,21 @@ def test_a_schedule_that_makes_no_sense_is_refused(login: Login, form: dict[str,
     assert task is not None
     address = reverse("admin:django_celery_beat_periodictask_change", args=[task.pk])
     assert 'role="alert"' in login().post(address, form or {"every": ""}).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1, "every second"),
+        (5, "every 5 seconds"),
+        (60, "every minute"),
+        (90, "every 90 seconds"),
+        (7200, "every 2 hours"),
+        (86_400, "every day"),
+    ],
+)
+def test_intervals_are_said_in_the_largest_unit(seconds: int, words: str) -> None:
+    assert in_words(*in_units(seconds)) == words
 
 
 def test_beats_own_models_have_no_screens(login: Login) -> None:

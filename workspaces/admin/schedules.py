@@ -17,7 +17,7 @@ from django_celery_beat.models import (
 from workspaces.admin_base import WorkspaceAdmin, needs
 from workspaces.forms import ScheduleForm
 from workspaces.roles import Action
-from workspaces.schedules import Schedule, schedules
+from workspaces.schedules import Schedule, how_often, in_units, in_words, interval, schedules
 
 for model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule):
     admin.site.unregister(model)
@@ -43,24 +43,27 @@ class ScheduleAdmin(WorkspaceAdmin):
     @needs(Action.MANAGE_SCHEDULES)
     def list_screen(self, request: HttpRequest) -> HttpResponse:
         known = _known()
-        rows = [(task, known.get(task.name)) for task in self.get_queryset(request)]
-        return self.screen(request, "workspaces/schedules.html", {"title": _("Schedules"), "rows": rows})
+        rows = [(task, known.get(task.name), how_often(task)) for task in self.get_queryset(request)]
+        return self.screen(request, "workspaces/schedules.html", {"title": _("Schedules"), "opts": None, "rows": rows})
 
     @needs(Action.MANAGE_SCHEDULES)
     def edit_screen(self, request: HttpRequest, pk: int) -> HttpResponse:
         task = self.get(request, pk=pk)
+        known = _known().get(task.name)
         form = ScheduleForm(request.POST or None, initial=_initial(task))
         if request.method == "POST" and form.is_valid():
             _save(task, form)
-            self.log(request, task, _("Changed the schedule to: %(schedule)s.") % {"schedule": task.scheduler}, CHANGE)
+            self.log(request, task, _("Changed the schedule to: %(schedule)s.") % {"schedule": how_often(task)}, CHANGE)
             self.message_user(request, _("The schedule was saved."))
             return HttpResponseRedirect(reverse("admin:django_celery_beat_periodictask_changelist"))
         context = {
             "title": task.name,
+            "opts": None,
             "crumbs": [(_("Schedules"), reverse("admin:django_celery_beat_periodictask_changelist"))],
             "form": form,
             "task": task,
-            "known": _known().get(task.name),
+            "known": known,
+            "installed": in_words(*in_units(known.every)) if known else "",
         }
         return self.screen(request, "workspaces/schedule.html", context)
 
@@ -77,8 +80,7 @@ def _initial(task: PeriodicTask) -> dict[str, object]:
 
 def _save(task: PeriodicTask, form: ScheduleForm) -> None:
     """Beat reads the change at once: saving a periodic task tells it that something changed."""
-    wanted = {"every": form.cleaned_data["every"], "period": form.cleaned_data["period"]}
-    task.interval = IntervalSchedule.objects.filter(**wanted).first() or IntervalSchedule.objects.create(**wanted)
+    task.interval = interval(form.cleaned_data["every"], form.cleaned_data["period"])
     task.crontab = task.solar = task.clocked = None
     task.enabled = form.cleaned_data["enabled"]
     task.save()
