@@ -1,6 +1,7 @@
 """Screens 3 and 4: the list of segments and the segment builder."""
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
@@ -10,6 +11,7 @@ from django.core.paginator import Paginator
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -36,6 +38,8 @@ SORTS = {
     "-edited": F("edited_at").desc(),
 }
 DEFAULT_SORT = "-edited"
+#: For so long the list shows a size as it was computed last.
+SIZE_GOOD_FOR = timedelta(seconds=60)
 
 
 def _me(request: HttpRequest) -> User:
@@ -49,6 +53,11 @@ def _refusal(error: ValidationError | TreeError | BadRequestError) -> HttpRespon
     if isinstance(error, ValidationError):
         return json_answer({"errors": {name: " ".join(said) for name, said in error.message_dict.items()}}, 400)
     return json_answer({"errors": {"": str(error)}}, 400)
+
+
+def _is_stale(segment: Segment) -> bool:
+    """Whether the list should ask for the size anew."""
+    return segment.size_at is None or timezone.now() - segment.size_at > SIZE_GOOD_FOR
 
 
 @admin.register(Segment)
@@ -106,7 +115,7 @@ class SegmentAdmin(WorkspaceAdmin):
         words = Words(workspace_in(request).pk, trees.values())
         context = {
             "title": _("Segments"),
-            "rows": [(segment, words.lines(trees[segment.pk])) for segment in page.object_list],
+            "rows": [(one, words.lines(trees[one.pk]), _is_stale(one)) for one in page.object_list],
             "page": page,
             "query": query,
             "archived": archived,

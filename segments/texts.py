@@ -27,6 +27,7 @@ def builder_texts() -> dict[str, object]:
         "moved": _("Moved to row {row} of {rows}."),
         "version": _("Version {version}"),
         "restore": _("Restore version {version}"),
+        "restoreAsks": _("Your unsaved changes will be replaced by that version. Go on?"),
         "restored": _("Version {version} is in the builder. Save to make it the segment again."),
         "inside": _("In the segment"),
         "outside": _("Not in the segment"),

@@ -6,10 +6,12 @@ A leaf names cohorts by the partner's own cohort id, so it still means the same 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Case, IntegerField, Value, When
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from partners.models import Cohort
 from partners.reading import cohort_members, pending
@@ -63,7 +65,7 @@ class CohortFilter(Filter):
         first = When(name__istartswith=wanted, then=0)
         order = Case(first, default=Value(1), output_field=IntegerField())
         rows = cohorts.order_by(order, "name", "pk").values_list("cohort_id", "name", "size")[:limit]
-        return [Option(cohort_id, name, f"{size:,}") for cohort_id, name, size in rows]
+        return [Option(cohort_id, name, _users(size)) for cohort_id, name, size in rows]
 
     def labels(self, workspace_id: int, values: Collection[str]) -> dict[str, str]:
         return dict(
@@ -93,3 +95,7 @@ def _faults(leaf: Leaf, known: Known) -> Iterator[str]:
         if known[one]["archived_at"]:
             yield _now("The cohort “%(name)s” is archived. Choose another one or remove it.") % known[one]
             return
+
+
+def _users(count: int) -> str:
+    return ngettext("%(count)s user", "%(count)s users", count) % {"count": intcomma(count)}

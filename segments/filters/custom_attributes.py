@@ -61,11 +61,9 @@ _TEXT = "(custom_attributes ->> %s)"
 _BLANK_SQL = f"coalesce({_VALUE}, 'null') IN ('null', '\"\"', '[]')"
 # CASE, unlike AND, is sure to look at the type before the cast.
 _NUMBER_SQL = f"(CASE WHEN jsonb_typeof({_VALUE}) = 'number' THEN {_VALUE}::numeric END)"
-_DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)? ?(Z|[+-]\d{2}(:?\d{2})?)?$"
-_DATE_SQL = (
-    f"(CASE WHEN jsonb_typeof({_VALUE}) = 'string' AND {_TEXT} ~ '{_DATE_PATTERN}'"
-    f" AND pg_input_is_valid({_TEXT}, 'timestamptz') THEN {_TEXT}::timestamptz END)"
-)
+# The shape keeps out what PostgreSQL also takes for a time, such as "now". LIKE costs a tenth of a regex.
+_IS_DATE = f"{_TEXT} LIKE '____-__-__%%' AND pg_input_is_valid({_TEXT}, 'timestamptz')"
+_DATE_SQL = f"(CASE WHEN {_IS_DATE} THEN {_TEXT}::timestamptz END)"
 _COMPARISONS = {"exactly": "=", "more_than": ">", "less_than": "<", "at_least": ">=", "at_most": "<="}
 
 
@@ -148,7 +146,7 @@ def _boolean_condition(leaf: Leaf) -> tuple[str, list[Any]]:
 
 def _date_condition(leaf: Leaf, context: Context) -> tuple[str, list[Any]]:
     condition, params = dates.time_condition(leaf, context, _DATE_SQL)
-    return condition, [leaf.attribute] * 4 + params
+    return condition, [leaf.attribute] * 3 + params
 
 
 _CONDITIONS: Final[dict[str, Callable[[Leaf], tuple[str, list[Any]]]]] = {

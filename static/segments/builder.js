@@ -299,6 +299,7 @@ document.addEventListener("alpine:init", () => {
         for (const [key, found] of Object.entries(answer?.labels || {})) this.labels[key] = { ...this.labels[key], ...found };
       },
       restore(change) {
+        if (this.isChanged() && !window.confirm(texts.restoreAsks)) return;
         this.draft = draftOf(change);
         this.notice = this.say("restored", { version: change.version });
         document.getElementById("segment-history").close();

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from partners.models import Cohort
+from partners.models import Cohort, CohortChange
 from segments.models import Segment
 from tests.segments.conftest import House, in_cohort
 from workspaces.models import Membership, User
@@ -87,6 +87,13 @@ def test_statistics_of_the_saved_tree_note_the_size(client: Client, house: House
     statistics(client, house.tree(), segment=segment.pk)
     segment.refresh_from_db()
     assert segment.size == 3
+
+
+def test_statistics_say_how_many_changes_wait(client: Client, house: House, settings: Any) -> None:
+    settings.FOLD_ON_READ_LIMIT = 0
+    CohortChange.objects.create(cohort=house.cohort, source=Cohort.Source.PUSH, identifiers=5, changes=b"[]")
+    assert statistics(client, house.tree(in_cohort("c1")))["waiting"] == 5
+    assert statistics(client, house.tree())["waiting"] == 0
 
 
 def test_saving_needs_a_token(house: House) -> None:

@@ -24,7 +24,7 @@ def labels(found: list[dict[str, Any]]) -> list[str]:
 
 def test_it_works(client: Client, house: House) -> None:
     assert search(client, "mixpanel_cohorts", "braze") == [
-        {"value": "c1", "label": "Braze Cohort", "detail": "3", "type": ""}
+        {"value": "c1", "label": "Braze Cohort", "detail": "3 users", "type": ""}
     ]
 
 
