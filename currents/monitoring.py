@@ -15,8 +15,9 @@ from currents.models import Current, DeliveryCount, Outcome
 SKIPS = (Outcome.NO_EXTERNAL_ID, Outcome.TOO_OLD, Outcome.TOO_LARGE, Outcome.NOT_SELECTED)
 #: What a chart calls skipped: a type that nobody asked for is no loss, and would dwarf the rest.
 CHARTED_SKIPS = frozenset(SKIPS) - {Outcome.NOT_SELECTED}
-#: Waiting events are counted exactly up to this many for each shard.
+#: Waiting events are counted exactly up to this many for each shard: on a Current's page, and in lists.
 LAG_LIMIT = 5_000
+LIST_LAG_LIMIT = 1_000
 #: An open transaction is worth a word when it holds events back for longer than this.
 HELD_BACK = timedelta(seconds=5)
 HOURS = 48
@@ -66,11 +67,11 @@ class Row:
 def rows(currents: Sequence[Current]) -> list[Row]:
     """The list's rows: a fixed number of statements whatever the number of Currents."""
     ids = [one.pk for one in currents]
-    lags, errors, days = lags_of(ids), _errors(ids), _days(ids)
+    lags, errors, days = lags_of(ids, LIST_LAG_LIMIT), _errors(ids), _days(ids)
     return [Row(one, lags.get(one.pk, Lag()), days[one.pk], one.failure or errors.get(one.pk, "")) for one in currents]
 
 
-def lags_of(current_ids: Iterable[int]) -> dict[int, Lag]:
+def lags_of(current_ids: Iterable[int], limit: int = LAG_LIMIT) -> dict[int, Lag]:
     """The lag of each Current that has cursors; a stopped one or a draft has none."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -87,7 +88,7 @@ def lags_of(current_ids: Iterable[int]) -> dict[int, Lag]:
              WHERE c.current_id = ANY(%(ids)s)
              GROUP BY c.current_id
             """,
-            {"ids": list(current_ids), "limit": LAG_LIMIT},
+            {"ids": list(current_ids), "limit": limit},
         )
         return {pk: Lag(int(wanted), more, oldest) for pk, wanted, more, oldest in cursor.fetchall()}
 

@@ -1,6 +1,7 @@
 """What an answer does to a cursor: one transaction, a fixed number of statements, and only while the lease is ours."""
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -152,6 +153,7 @@ def source_event(source: dict[str, Any]) -> LoggedEvent:
 
 def _update(lease: Lease, changes: str, parameters: dict[str, Any], *, keep: bool) -> None:
     seconds = settings.CURRENTS_LEASE_SECONDS
+    deadline = time.monotonic() + seconds
     held = "leased_until = now() + %(seconds)s * interval '1 second'" if keep else "lease = NULL, leased_until = now()"
     with connection.cursor() as cursor:
         cursor.execute(
@@ -160,6 +162,7 @@ def _update(lease: Lease, changes: str, parameters: dict[str, Any], *, keep: boo
         )
         if cursor.rowcount != 1:
             raise LeaseLostError
+    lease.deadline = deadline if keep else 0.0
 
 
 def _count(current_id: int, batch: Batch, refused: Sequence[Refusal]) -> None:

@@ -4,7 +4,9 @@ Mixpanel: Ingestion API, Import Events. Braze: Mixpanel partner page, Currents i
 """
 
 import base64
+import time
 from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import orjson
@@ -153,8 +155,15 @@ def _refused(body: dict[str, Any], count: int) -> tuple[Refusal, ...]:
 
 
 def _retry_after(reply: Reply) -> float | None:
+    """Seconds to wait, from a Retry-After header of either form: seconds, or a date."""
     value = next((text for name, text in reply.headers.items() if name.lower() == "retry-after"), "")
-    return float(value) if value.isdecimal() else None
+    if value.isdecimal():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - time.time())
 
 
 DESTINATION = Mixpanel()

@@ -7,6 +7,7 @@ import pytest
 from django.core import mail
 
 from currents import delivery, lifecycle, outcomes
+from currents.destinations import Reply, Verdict, destination
 from currents.due import due_currents
 from currents.log import shard_of
 from currents.models import Current, DeadLetter
@@ -119,6 +120,17 @@ def test_retry_after_is_respected(
 
     wait = (cursor_of(current, SHARD).next_try_at - timezone.now()).total_seconds()
     assert 90 < wait <= 100
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("soon", None), ("", None), ("Thu, 01 Jan 2015 00:00:00 GMT", 0), ("-5", None)],
+)
+def test_retry_after_in_every_form(header: str, seconds: float | None) -> None:
+    target = destination("mixpanel")
+    assert target is not None
+    answer = target.interpret(Reply(429, {"retry-after": header}, b"{}"), 1)
+    assert (answer.verdict, answer.retry_after) == (Verdict.RETRY, seconds)
 
 
 def test_back_off_doubles_to_a_maximum(settings: Any) -> None:

@@ -1,5 +1,7 @@
 """Delivery over a real socket: what arrives, what is counted, what each answer does."""
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -191,6 +193,41 @@ def test_all_shards_can_be_in_flight(current: Current, workspace: Workspace, mix
     _deliver(current)
 
     assert mixpanel.call("GET", "/sandbox/events/summary").json["max_in_flight"] > SHARDS // 2
+
+
+def test_workers_that_share_a_current_keep_the_order(
+    current: Current, workspace: Workspace, mixpanel: RunningSandbox
+) -> None:
+    """Three at once, a destination that fails now and then, events that keep coming."""
+    mixpanel.misbehave("500", probability=0.2, path="/import")
+    mixpanel.misbehave("reset", probability=0.2, path="/import", ingest_first=True)
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            while not done.is_set():
+                delivery.deliver(current.pk)
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work) for _number in range(3)]
+    for worker in workers:
+        worker.start()
+    for part in range(20):
+        log_events(workspace, *(event(part * 100 + number, _users(number)) for number in range(100)))
+    deadline = time.monotonic() + 30
+    while counts(current) != {"delivered": 2_000} and time.monotonic() < deadline:
+        time.sleep(0.05)
+    done.set()
+    for worker in workers:
+        worker.join()
+
+    by_user: dict[str, list[int]] = {}
+    for one in arrived(mixpanel):
+        by_user.setdefault(one["properties"]["distinct_id"], []).append(one["properties"]["time"])
+    assert sum(map(len, by_user.values())) == 2_000
+    assert all(times == sorted(times) for times in by_user.values())
+    assert counts(current) == {"delivered": 2_000}
 
 
 def test_one_workspace_does_not_see_anothers_events(current: Current, mixpanel: RunningSandbox) -> None:

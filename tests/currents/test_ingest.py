@@ -6,8 +6,11 @@ from typing import Any
 import orjson
 import pytest
 from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
 
 from currents.examples import example_event
+from currents.ingest import InvalidEventsError, parse_events
 from currents.models import Event, ReceivedEventId
 from workspaces.models import ApiKey, Workspace
 
@@ -190,3 +193,23 @@ def test_a_dead_broker_costs_nothing(key: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(tasks.wake, "delay", refuse)
     assert _post(key, {"events": [_event()]}).status_code == 200
     assert Event.objects.count() == 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = ("event_type", "id", "time", "user", "properties", "more")
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(FIELDS), JSON | st.just({"user_id": "braze-1"})), max_size=3) | JSON)
+def test_anything_else_is_refused_in_words(events: Any) -> None:
+    """Whatever a sender puts into the list: it is understood, or refused by name; never an error of ours."""
+    try:
+        parsed = parse_events({"events": events})
+    except InvalidEventsError as error:
+        assert "events" in str(error)
+    else:
+        assert all(one.user_id or one.external_user_id for one in parsed)
+        assert all(orjson.loads(orjson.dumps(one.payload())) for one in parsed)
