@@ -234,6 +234,9 @@ UNFOLD = {
     "SITE_TITLE": "brazeclone",
     "SITE_HEADER": "brazeclone",
     "SITE_SYMBOL": "hub",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": "brazeclone.dashboard.frame.favicon"},
+    ],
     "SITE_URL": "/admin/",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,

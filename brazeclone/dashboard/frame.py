@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -58,14 +58,6 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def _exists(url_name: str) -> bool:
-    try:
-        reverse(url_name)
-    except NoReverseMatch:
-        return False
-    return True
-
-
 def _item(entry: Entry) -> dict[str, Any]:
     title, url_name, action = entry
     link = reverse(url_name)
@@ -93,3 +85,7 @@ def stylesheet(request: HttpRequest) -> str:
 
 def script(request: HttpRequest) -> str:
     return static("brazeclone/dashboard.js")
+
+
+def favicon(request: HttpRequest) -> str:
+    return static("brazeclone/favicon.svg")
