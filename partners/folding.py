@@ -49,13 +49,13 @@ def fold_cohort(cohort_id: int) -> None:
 def fold_for_read(cohort_ids: Collection[int]) -> int:
     """Let a reader see what was pushed before: fold ``cohort_ids``, in id order, while few identifiers wait.
 
-    Returns how many identifiers still wait: 0, or those above the setting FOLD_ON_READ_LIMIT, which workers fold.
+    Returns how many identifiers still wait: 0, or those above the setting FOLD_ON_READ_LIMIT, which workers fold. A
+    fold that fails does not fail the reader, who sees what is stored.
     """
     left, budget = 0, settings.FOLD_ON_READ_LIMIT
     for cohort_id, waiting in sorted(waiting_by_cohort(cohort_ids).items()):
-        if waiting <= budget:
+        if waiting <= budget and _folded(cohort_id):
             budget -= waiting
-            fold_cohort(cohort_id)
         else:
             left += waiting
     return left
@@ -86,11 +86,18 @@ def fold_stragglers() -> int:
     complete = FullCopy.objects.filter(complete_at__isnull=False).values_list("cohort_id", flat=True)
     found = sorted({*plain, *complete})
     for cohort_id in found:
-        try:
-            fold_cohort(cohort_id)
-        except Exception:  # one cohort's trouble must not stop the others
-            log.exception("Cohort %s could not be folded", cohort_id)
+        _folded(cohort_id)
     return len(found)
+
+
+def _folded(cohort_id: int) -> bool:
+    """Fold a cohort whose trouble must not become another's: False, and a line in the log, if that fails."""
+    try:
+        fold_cohort(cohort_id)
+    except Exception:
+        log.exception("Cohort %s could not be folded", cohort_id)
+        return False
+    return True
 
 
 @transaction.atomic

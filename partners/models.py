@@ -329,14 +329,17 @@ class PullConnection(models.Model):
 
 
 class PullQuery(models.Model):
-    """One request to a partner's query API: the rate limits are counted over these."""
+    """One request to a partner's query API: the rate limits are counted over these.
 
-    connection = models.ForeignKey(PullConnection, models.CASCADE, related_name="queries")
+    It hangs on the integration: who removes a connection and makes it anew has no more queries than before.
+    """
+
+    integration = models.ForeignKey(Integration, models.CASCADE, related_name="pull_queries")
     started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["connection", "started_at"], name="pull_query_recent")]
+        indexes = [models.Index(fields=["integration", "started_at"], name="pull_query_recent")]
 
     def __str__(self) -> str:
         return f"{self.started_at}"

@@ -59,7 +59,8 @@ class ConnectionForm(forms.Form):
         if secret:
             connection.secrets = {"service_secret": secret}
         connection.problem = connection.last_error = ""
-        connection.wait_until = None
+        if not same:
+            connection.wait_until = None
         connection.save()
         return connection
 

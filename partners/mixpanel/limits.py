@@ -55,16 +55,19 @@ def _take(connection: PullConnection) -> PullQuery:
     )
     if len(latest) >= settings.MIXPANEL_QUERIES_PER_HOUR:
         raise MustWait(latest[-1])
-    open_ones = locked.queries.filter(ended_at=None, started_at__gt=now - _patience()).order_by("started_at")
+    open_ones = PullQuery.objects.filter(
+        integration=locked.integration_id, ended_at=None, started_at__gt=now - _patience()
+    ).order_by("started_at")
     if len(open_ones) >= AT_ONCE:
         raise MustWait(now + timedelta(seconds=1))
-    return PullQuery.objects.create(connection=locked, started_at=now)
+    return PullQuery.objects.create(integration_id=locked.integration_id, started_at=now)
 
 
 def _counted(connection: PullConnection) -> Any:
     """The queries with ``counts_until``: when the limit forgets each."""
     ended = Coalesce("ended_at", ExpressionWrapper(F("started_at") + _patience(), output_field=DateTimeField()))
-    return connection.queries.annotate(counts_until=ExpressionWrapper(ended + _HOUR, output_field=DateTimeField()))
+    queries = PullQuery.objects.filter(integration=connection.integration_id)
+    return queries.annotate(counts_until=ExpressionWrapper(ended + _HOUR, output_field=DateTimeField()))
 
 
 def _patience() -> timedelta:

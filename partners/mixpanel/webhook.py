@@ -28,6 +28,8 @@ ACTIONS: Final = (FULL_COPY, ADD, REMOVE)
 
 SESSION_LIMIT = 200
 PAGES_LIMIT = 1_000_000
+#: Mixpanel sends 1,000 at most; far more would make one fold long.
+MEMBERS_LIMIT = 10_000
 
 
 class Webhook(APIView):
@@ -88,6 +90,8 @@ class _Message:
         members = parameters.get("members", [])
         if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
             raise exceptions.ParseError("`members` must be an array of objects")
+        if len(members) > MEMBERS_LIMIT:
+            raise exceptions.ParseError(f"Only {MEMBERS_LIMIT:,} `members` are allowed per request")
         page, total = _pages(parameters.get("page_info"))
         cohort_id = _text(parameters, "mixpanel_cohort_id", changes.ID_LIMIT)
         if not cohort_id:

@@ -236,6 +236,9 @@ def test_one_cohorts_trouble_does_not_stop_the_others(
     CohortChange.objects.filter(cohort__cohort_id="broken").update(changes=b"no json")
     fold_stragglers()
     assert mixpanel.cohort("fine").size == 1
+    broken = mixpanel.cohort("broken").pk
+    assert len(cohort_members(mixpanel.integration.workspace_id, [broken])[broken]) == 0
+    assert fold_for_read([broken]) == 1
 
 
 # --- with real transactions

@@ -234,7 +234,7 @@ def test_no_more_than_60_queries_an_hour(
 
 def test_no_more_than_5_queries_at_once(connection: PullConnection) -> None:
     for _ in range(5):
-        PullQuery.objects.create(connection=connection)
+        PullQuery.objects.create(integration=connection.integration)
     with pytest.raises(MustWait) as waits, query_slot(connection):
         pass
     assert waits.value.until - timezone.now() < timedelta(seconds=5)
@@ -245,7 +245,7 @@ def test_no_more_than_5_queries_at_once(connection: PullConnection) -> None:
 
 
 def test_old_queries_are_forgotten(connection: PullConnection) -> None:
-    PullQuery.objects.create(connection=connection, started_at=timezone.now() - timedelta(hours=3))
+    PullQuery.objects.create(integration=connection.integration, started_at=timezone.now() - timedelta(hours=3))
     limits.forget_old_queries()
     assert not PullQuery.objects.exists()
 

@@ -228,6 +228,12 @@ def test_parameters_of_another_form_are_refused(mixpanel: Partner, parameters: d
     assert not SyncRun.objects.exists()
 
 
+def test_too_many_members_are_refused(mixpanel: Partner) -> None:
+    answer = mixpanel.webhook("members", [{}] * 10_001)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "Only 10,000 `members` are allowed per request"
+
+
 def test_bodies_that_are_no_object_are_refused(mixpanel: Partner) -> None:
     assert mixpanel.post_webhook([]).status_code == 400
     assert mixpanel.post_webhook({"action": "members", "parameters": 5}).status_code == 400
