@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from currents import log as event_log
 from currents.destinations import Account, Destination, Encoded, Skipped, Unsendable
@@ -22,13 +21,13 @@ class Batch:
     """What one request delivers, and what is done with besides.
 
     Once its request is acknowledged, everything up to ``upto`` is done with (None: nothing was read). ``is_full`` says
-    that more waits behind it. ``oldest`` is when its first event was received.
+    that more waits behind it. ``oldest`` is when its first event was received (seconds since 1970).
     """
 
     events: list[LoggedEvent] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     upto: Position | None = None
-    oldest: datetime | None = None
+    oldest: float | None = None
     is_full: bool = False
     skipped: Counter[Outcome] = field(default_factory=Counter)
     examples: dict[Outcome, str] = field(default_factory=dict)

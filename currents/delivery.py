@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 from django.conf import settings
@@ -163,7 +163,7 @@ class Run:
     def _is_due(self, batch: Batch) -> bool:
         if batch.is_full or self.flush or self.probing or batch.oldest is None:
             return True
-        return datetime.now(UTC) - batch.oldest >= timedelta(seconds=settings.CURRENTS_FLUSH_INTERVAL)
+        return time.time() - batch.oldest >= settings.CURRENTS_FLUSH_INTERVAL
 
     def _submit(self, lease: Lease, batch: Batch) -> None:
         request = self.target.request(batch.bodies, self.builder.account)

@@ -63,7 +63,10 @@ class NewEvent:
 
 
 class LoggedEvent(NamedTuple):
-    """An event as read from the log. ``payload`` is undecoded JSON; None when its type was not asked for."""
+    """An event as read from the log; times in seconds since 1970.
+
+    ``payload`` is undecoded JSON; None when its type was not asked for.
+    """
 
     id: int
     xid: int
@@ -71,7 +74,7 @@ class LoggedEvent(NamedTuple):
     event_type: str
     time: int
     external_user_id: str | None
-    received_at: datetime
+    received_at: float
     payload: bytes | None
 
     @property
@@ -133,7 +136,8 @@ def read(
         cursor.adapters.register_loader("json", _RawJson)
         cursor.execute(
             f"""
-            SELECT e.id, e.xid, e.event_id, e.event_type, e.time, e.external_user_id, e.received_at,
+            SELECT e.id, e.xid, e.event_id, e.event_type, e.time, e.external_user_id,
+                   extract(epoch FROM e.received_at)::float8,
                    CASE WHEN %(wanted)s::text[] IS NULL OR e.event_type = ANY(%(wanted)s::text[]) THEN e.payload END
               FROM currents_event e
              WHERE e.workspace_id = %(workspace)s AND e.shard = %(shard)s

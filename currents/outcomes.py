@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -146,7 +146,7 @@ def source_event(source: dict[str, Any]) -> LoggedEvent:
         event_type=source["event_type"],
         time=source["time"],
         external_user_id=source["external_user_id"],
-        received_at=datetime.now(UTC),
+        received_at=time.time(),
         payload=orjson.dumps(source["payload"]),
     )
 

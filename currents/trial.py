@@ -3,7 +3,6 @@
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import orjson
 from django.utils.functional import Promise
@@ -65,7 +64,7 @@ def _example(name: str) -> LoggedEvent:
         event_id=f"test-{uuid.uuid4().hex[:24]}",
     )
     payload = orjson.dumps(new.payload())
-    return LoggedEvent(0, 0, new.event_id, name, new.time, TEST_USER, datetime.now(UTC), payload)
+    return LoggedEvent(0, 0, new.event_id, name, new.time, TEST_USER, time.time(), payload)
 
 
 def _label(name: str) -> str:

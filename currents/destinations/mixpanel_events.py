@@ -62,14 +62,13 @@ def build_event(event: LoggedEvent, token: str) -> tuple[dict[str, Any], Problem
         "$insert_id": insert_id(event.event_id),
         "$partner_id": "braze",
     }
-    for name, sources, coerce in plan.properties:
-        for source in sources:
-            value = own.get(source)
-            if value is None:
-                value = user.get(source)
-            if value is not None:
-                properties[name] = coerce(value)
-                break
+    # The event's own fields come last: they win over the user's.
+    for given in (user, own):
+        for stored_name, value in given.items():
+            slot = plan.slots.get(stored_name)
+            if slot is None or value is None or (slot.is_alias and slot.name in properties):
+                continue
+            properties[slot.name] = value if type(value) is slot.wanted else slot.coerce(value)
     problem = None
     if plan.prefix:
         extra = _as_object(_first(own, plan.extra_sources))
@@ -85,12 +84,25 @@ def insert_id(event_id: str) -> str:
     return str(uuid.uuid5(_ID_NAMESPACE, event_id))
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What is done with the events of one type: (name, where it is looked for, coercion) of each property."""
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where one stored field goes: the property's name, the type that it has there, how another becomes that.
+
+    ``is_alias``: the field is under Mixpanel's name already, and the storage side's name wins over it.
+    """
 
     name: str
-    properties: tuple[tuple[str, tuple[str, ...], Callable[[Any], Any]], ...]
+    wanted: type | None
+    coerce: Callable[[Any], Any]
+    is_alias: bool
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is done with the events of one type; ``slots`` by the name of the stored field."""
+
+    name: str
+    slots: Mapping[str, _Slot]
     prefix: str = ""
     extra_sources: tuple[str, ...] = ()
 
@@ -105,20 +117,19 @@ def _plan(type_name: str) -> _Plan:
     kind = event_type(type_name)
     if kind is None or kind.mixpanel is None or kind.mixpanel_name is None:
         raise ValueError(f"{type_name} has no Mixpanel schema.")
-    properties = tuple(
-        (one.name, _sources(one.name), _COERCIONS[one.type])
-        for one in kind.mixpanel.values()
-        if one.name not in _OWN and one.literal is None
-    )
+    slots = {}
+    for one in kind.mixpanel.values():
+        if one.name not in _OWN and one.literal is None:
+            wanted, coerce = _COERCIONS[one.type]
+            renamed = RENAMED.get(one.name)
+            slots[one.name] = _Slot(one.name, wanted, coerce, is_alias=renamed is not None)
+            if renamed:
+                slots[renamed] = _Slot(one.name, wanted, coerce, is_alias=False)
     if type_name == CUSTOM_EVENT:
-        return _Plan(kind.mixpanel_name, properties, CUSTOM_PREFIX, ("custom_properties", "properties"))
+        return _Plan(kind.mixpanel_name, slots, CUSTOM_PREFIX, ("custom_properties", "properties"))
     if type_name == PURCHASE:
-        return _Plan(kind.mixpanel_name, properties, PURCHASE_PREFIX, ("purchase_properties", "properties"))
-    return _Plan(kind.mixpanel_name, properties)
-
-
-def _sources(name: str) -> tuple[str, ...]:
-    return (RENAMED[name], name) if name in RENAMED else (name,)
+        return _Plan(kind.mixpanel_name, slots, PURCHASE_PREFIX, ("purchase_properties", "properties"))
+    return _Plan(kind.mixpanel_name, slots)
 
 
 def _first(own: Mapping[str, Any], names: tuple[str, ...]) -> Any:
@@ -174,13 +185,14 @@ def _as_scalar(value: Any) -> Any:
     return _as_string(value) if isinstance(value, dict | list) else value
 
 
-_COERCIONS: Final[dict[str, Callable[[Any], Any]]] = {
-    "string": _as_string,
-    "int": _as_integer,
-    "long": _as_integer,
-    "float": _as_float,
-    "boolean": _as_boolean,
-    "array of string": _as_strings,
+#: For each documented type: the Python type of a value that is of it already, and how another becomes one.
+_COERCIONS: Final[dict[str, tuple[type | None, Callable[[Any], Any]]]] = {
+    "string": (str, _as_string),
+    "int": (int, _as_integer),
+    "long": (int, _as_integer),
+    "float": (float, _as_float),
+    "boolean": (bool, _as_boolean),
+    "array of string": (None, _as_strings),
 }
 
 

