@@ -52,7 +52,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": title,
             "separator": title is not None,
-            "items": [_item(entry) for entry in entries if _exists(entry[1])],
+            "items": [_item(entry) for entry in entries],
         }
         for title, entries in NAVIGATION
     ]
