@@ -36,13 +36,16 @@ class CohortAdmin(WorkspaceAdmin):
     workspace_path = "integration__workspace"
 
     def get_urls(self) -> list[URLPattern]:
+        return [self.route("", self.list_screen, "changelist")]
+
+    def pages(self, below: str) -> list[URLPattern]:
+        """The pages of single cohorts. They lie ``below`` Technology Partners, which stays marked in the left bar."""
         return [
-            self.route("", self.list_screen, "changelist"),
-            self.route("<int:pk>/", self.cohort_screen, "cohort"),
-            self.route("<int:pk>/unmatched.csv", self.unmatched, "unmatched"),
-            self.route("<int:pk>/sync/", require_POST(self.sync_now), "sync"),
-            self.route("<int:pk>/archive/", require_POST(self.archive), "archive"),
-            self.route("<int:pk>/unarchive/", require_POST(self.unarchive), "unarchive"),
+            self.route(f"{below}<int:pk>/", self.cohort_screen, "cohort"),
+            self.route(f"{below}<int:pk>/unmatched.csv", self.unmatched, "unmatched"),
+            self.route(f"{below}<int:pk>/sync/", require_POST(self.sync_now), "sync"),
+            self.route(f"{below}<int:pk>/archive/", require_POST(self.archive), "archive"),
+            self.route(f"{below}<int:pk>/unarchive/", require_POST(self.unarchive), "unarchive"),
         ]
 
     @needs(Action.VIEW_COHORTS)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from partners.admin.cohorts import CohortAdmin
 from partners.admin.own import all_routes, interval_of, own_screens
 from partners.health import health_of, latest_runs
 from partners.models import Cohort, DataImportKey, Integration, SyncRun
@@ -37,6 +38,7 @@ class IntegrationAdmin(WorkspaceAdmin):
             self.route("<slug:slug>/keys/<int:pk>/invalidate/", require_POST(self.invalidate_key), "invalidate_key"),
             self.route("<slug:slug>/partner-key/generate/", self.generate_partner_key, "generate_partner_key"),
             self.route("<slug:slug>/partner-key/reset/", require_POST(self.reset_partner_key), "reset_partner_key"),
+            *CohortAdmin(Cohort, self.admin_site).pages("cohorts/"),
             *all_routes(self),
         ]
 
