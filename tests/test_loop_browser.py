@@ -154,7 +154,9 @@ class HowTo:
 
     def _await_cohort(self) -> None:
         def arrived() -> bool:
-            return any((one["export"]["last"] or {}).get("ok") for one in self._cohorts() if one["name"] == "Music fans")
+            return any(
+                (one["export"]["last"] or {}).get("ok") for one in self._cohorts() if one["name"] == "Music fans"
+            )
 
         self.wait_for(arrived)
 
