@@ -11,7 +11,7 @@ export SOAK_KILLS SOAK_EVENTS SOAK_EXAMPLES
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-PIP := $(PYTHON) -m pip --disable-pip-version-check -q
+PIP := $(PYTHON) -m pip --disable-pip-version-check -qq
 # Without these, settings are those of production, and want their secrets.
 DEV := DJANGO_DEBUG=true
 # What a deployment sets: `check --deploy` is to find nothing wrong with it.

@@ -41,7 +41,11 @@ def test_gzip_is_accepted(key: str) -> None:
     assert post(key, gzip.compress(orjson.dumps(BODY)), **{"Content-Encoding": "gzip"}).status_code == 201
 
 
-@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"{}" * 1000)[:-20], zlib.compress(b"{}")])
+@pytest.mark.parametrize(
+    "body",
+    [b"not gzip", gzip.compress(b"{}" * 1000)[:-20], zlib.compress(b"{}")],
+    ids=["no gzip", "cut off", "zlib"],
+)
 def test_broken_gzip_is_400(key: str, body: bytes) -> None:
     answer = post(key, body, **{"Content-Encoding": "gzip"})
     assert (answer.status_code, answer.json()) == (400, {"message": "The request body is not valid gzip."})
