@@ -37,14 +37,14 @@ def routes(admin: "IntegrationAdmin") -> list[URLPattern]:
 
     return [
         route("connection/", connection_screen, "connection"),
-        route("connection/remove/", require_method(disconnect), "disconnect"),
-        route("connection/cohorts/", require_method(load_cohorts), "load_cohorts"),
-        route("connection/choose/", require_method(choose_cohorts), "choose_cohorts"),
-        route("matching/", require_method(set_matching), "matching"),
+        route("connection/remove/", only_post(disconnect), "disconnect"),
+        route("connection/cohorts/", only_post(load_cohorts), "load_cohorts"),
+        route("connection/choose/", only_post(choose_cohorts), "choose_cohorts"),
+        route("matching/", only_post(set_matching), "matching"),
     ]
 
 
-def require_method(view: View) -> View:
+def only_post(view: View) -> View:
     """Only POST, for a view whose first argument is the admin."""
 
     def posted(admin: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:

@@ -2,12 +2,14 @@
 
 import base64
 import gzip
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import pytest
+from django.db import connection
 from django.test import Client
 
 from partners.models import Cohort, DataImportKey, Integration
@@ -149,3 +151,25 @@ def add_alias(profile: Profile, label: str, name: str) -> None:
 
 def add_device(profile: Profile, device_id: str) -> None:
     Device.objects.create(workspace=profile.workspace, profile=profile, device_id=device_id)
+
+
+def at_once(*works: Callable[[], None]) -> None:
+    """Run each of ``works`` in a thread with a connection of its own; raises what one of them raised."""
+    errors: list[BaseException] = []
+
+    def run(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive(), "it waits for something"
+    if errors:
+        raise errors[0]

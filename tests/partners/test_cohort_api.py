@@ -2,13 +2,14 @@
 
 import gzip
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from partners.models import Cohort, CohortChange, DataImportKey, Integration, SyncRun
-from tests.partners.conftest import MakeUsers, Partner, add_alias, add_device, connect
+from tests.partners.conftest import MakeUsers, Partner, add_alias, add_device, at_once, connect
 from workspaces.models import Workspace
 
 pytestmark = pytest.mark.django_db
@@ -183,6 +184,22 @@ def test_the_first_partner_key_with_a_valid_secret_is_adopted(mixpanel: Partner)
     assert mixpanel.change(partner_api_key="second-key").status_code == 401
     assert mixpanel.change(partner_api_key="first-key").status_code == 201
     assert Integration.objects.get(pk=mixpanel.integration.pk).partner_key_prefix == "first-ke"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_several_first_partner_keys_at_once_one_is_adopted(mixpanel: Partner) -> None:
+    mixpanel.integration.forget_partner_key()
+    answers: dict[str, int] = {}
+
+    def call(key: str) -> None:
+        answers[key] = mixpanel.change({"user_ids": [key]}, partner_api_key=key).status_code
+
+    at_once(*(partial(call, f"key-{number}") for number in range(6)))
+    assert sorted(answers.values()) == [201, 401, 401, 401, 401, 401]
+    adopted = next(key for key, status in answers.items() if status == 201)
+    assert mixpanel.change(partner_api_key=adopted).status_code == 201
+    # Whoever was refused has changed nothing.
+    assert CohortChange.objects.filter(identifiers=1).count() == 1
 
 
 def test_last_use_of_a_key_is_noted(mixpanel: Partner) -> None:

@@ -1,6 +1,5 @@
 """Folding: costs, concurrency, lost wake-up calls, large backlogs."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,7 @@ from partners.tasks import fold_stragglers
 from profiles.live import live_users, log_identity
 from profiles.models import IdentityChange, Profile
 from profiles.sets import ProfileSet
-from tests.partners.conftest import MakeUsers, Partner, add_alias, add_device, connect, make_users
+from tests.partners.conftest import MakeUsers, Partner, add_alias, add_device, at_once, connect, make_users
 from workspaces.models import DataPoints, Workspace
 
 pytestmark = pytest.mark.django_db
@@ -244,27 +243,6 @@ def test_one_cohorts_trouble_does_not_stop_the_others(
 # --- with real transactions
 
 
-def start(*works: Callable[[], None]) -> None:
-    """Run each of ``works`` in a thread with a connection of its own; raises what one of them raised."""
-    errors: list[BaseException] = []
-
-    def run(work: Callable[[], None]) -> None:
-        try:
-            work()
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    if errors:
-        raise errors[0]
-
-
 @pytest.fixture
 def committed(transactional_db: None) -> Partner:
     workspace = Workspace.objects.create(name="Committed")
@@ -286,7 +264,7 @@ def test_many_pushers_and_folders_at_once(committed: Partner) -> None:
 
         return work
 
-    start(*(push(worker) for worker in range(8)))
+    at_once(*(push(worker) for worker in range(8)))
     assert committed.members() == {f"u{worker * 20 + one}" for worker in range(8) for one in range(10, 20)}
     assert committed.members("w") == {"u199"}
     runs = SyncRun.objects.filter(cohort=committed.cohort())
@@ -303,7 +281,7 @@ def test_two_folds_at_once_apply_everything_once(committed: Partner) -> None:
     for number in range(30):
         committed.add(f"u{number}")
     cohort_id = committed.cohort().pk
-    start(*(lambda: fold_cohort(cohort_id) for _ in range(4)))
+    at_once(*(lambda: fold_cohort(cohort_id) for _ in range(4)))
     assert len(committed.members()) == 30
     assert sum(SyncRun.objects.values_list("added", flat=True)) == 30
 
@@ -313,9 +291,7 @@ def test_a_request_does_not_wait_for_a_fold(committed: Partner) -> None:
     committed.add("u1")
     with transaction.atomic():
         Cohort.objects.select_for_update(no_key=True).get(cohort_id="c1")
-        with connection.cursor() as cursor:
-            cursor.execute("SHOW deadlock_timeout")
-        start(lambda: committed.add("u2"))
+        at_once(lambda: committed.add("u2"))
     assert committed.members() == {"u1", "u2"}
 
 

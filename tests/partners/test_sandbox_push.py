@@ -44,9 +44,7 @@ def synced(sandbox: RunningSandbox, cohort_id: int, syncs: int) -> Any:
 
 
 @pytest.mark.parametrize("via", ["partner", "webhook"])
-def test_a_dynamic_export_is_followed(
-    live_server: LiveServer, partner: Partner, own_sandbox: RunningSandbox, via: str
-) -> None:
+def test_it_works(live_server: LiveServer, partner: Partner, own_sandbox: RunningSandbox, via: str) -> None:
     connection = {"via": via, "data_import_key": partner.client_secret}
     if via == "webhook":
         connection["webhook_url"] = f"{live_server.url}/partners/mixpanel/webhook/{partner.integration.api_id}"
