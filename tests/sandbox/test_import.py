@@ -195,8 +195,8 @@ def test_nothing_beside_event_and_properties(sandbox: RunningSandbox) -> None:
     "moment",
     [
         *(..., None, True, "1700000000", 1700000000.5, 0, -5, 31_535_999, 10**17),
-        pytest.param(NOW + 3_700, id="in over an hour"),
-        pytest.param((NOW + 3_700) * 1000, id="in over an hour, in milliseconds"),
+        pytest.param(NOW + 7_200, id="in two hours"),
+        pytest.param((NOW + 7_200) * 1000, id="in two hours, in milliseconds"),
     ],
 )
 def test_bad_times(sandbox: RunningSandbox, moment: Any) -> None:
