@@ -32,6 +32,7 @@ def builder_texts() -> dict[str, object]:
         "inside": _("In the segment"),
         "outside": _("Not in the segment"),
         "saved": _("Saved."),
+        "unfinished": _("Not saved: complete or remove the marked filters first."),
         "refused": _("That did not work. Reload the page and try again."),
         "offline": _("The server cannot be reached. Check your connection and try again."),
     }

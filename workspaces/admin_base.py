@@ -107,11 +107,7 @@ class WorkspaceAdmin(ModelAdmin):
         self, request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, status: int = 200
     ) -> HttpResponse:
         """Render ``template`` (it extends ``dashboard/screen.html``) in the dashboard's frame."""
-        frame = {
-            **self.admin_site.each_context(request),
-            "opts": self.model._meta,
-            "may": allowed_actions(request),
-        }
+        frame = {**self.admin_site.each_context(request), "may": allowed_actions(request)}
         return TemplateResponse(request, template, {**frame, **(context or {})}, status=status)
 
     def log(self, request: HttpRequest, obj: models.Model, message: str, flag: int = CHANGE) -> None:

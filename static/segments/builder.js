@@ -85,7 +85,11 @@ document.addEventListener("alpine:init", () => {
       },
       showRefusal(status, answer) {
         this.errors = answer?.errors || {};
-        if (answer?.problems) this.problems = answer.problems;
+        if (answer?.problems) {
+          // What was only unfinished while editing keeps the segment from being saved: it is marked now.
+          this.problems = answer.problems.map((one) => ({ ...one, unfinished: false }));
+          this.errors[""] = texts.unfinished;
+        }
         if (this.errors.name || this.errors.description) this.naming = true;
         if (!answer?.problems && !answer?.errors) this.errors = { "": status ? texts.refused : texts.offline };
         this.$nextTick(() => document.querySelector(".seg [role=alert]")?.scrollIntoView({ block: "center" }));

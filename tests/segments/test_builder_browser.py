@@ -129,7 +129,8 @@ def test_an_unfinished_filter_says_so(builder: Page, world: House) -> None:
     expect(builder.get_by_text("Choose a value.")).to_be_visible()
     expect_totals(builder, "Total Reachable Users = –")
     builder.get_by_role("button", name="Save").click()
-    expect(builder.get_by_text("Choose a value.")).to_be_visible()
+    expect(builder.get_by_text("Not saved: complete or remove the marked filters first.")).to_be_visible()
+    expect(builder.get_by_role("alert").filter(has_text="Choose a value.")).to_be_visible()
     assert Segment.objects.get().version == 1
 
 

@@ -50,7 +50,6 @@ class DataPointsAdmin(WorkspaceAdmin):
         month = self.get_queryset(request).filter(day__gte=today.replace(day=1)).aggregate(sum=Sum("count"))["sum"] or 0
         context = {
             "title": _("Data Points"),
-            "opts": None,
             "days": days,
             "listed": [one for one in reversed(days) if one.total],
             "by_source": [(source_name(source), count) for source, count in by_source],

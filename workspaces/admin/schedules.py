@@ -44,7 +44,7 @@ class ScheduleAdmin(WorkspaceAdmin):
     def list_screen(self, request: HttpRequest) -> HttpResponse:
         known = _known()
         rows = [(task, known.get(task.name), how_often(task)) for task in self.get_queryset(request)]
-        return self.screen(request, "workspaces/schedules.html", {"title": _("Schedules"), "opts": None, "rows": rows})
+        return self.screen(request, "workspaces/schedules.html", {"title": _("Schedules"), "rows": rows})
 
     @needs(Action.MANAGE_SCHEDULES)
     def edit_screen(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -58,7 +58,6 @@ class ScheduleAdmin(WorkspaceAdmin):
             return HttpResponseRedirect(reverse("admin:django_celery_beat_periodictask_changelist"))
         context = {
             "title": task.name,
-            "opts": None,
             "crumbs": [(_("Schedules"), reverse("admin:django_celery_beat_periodictask_changelist"))],
             "form": form,
             "task": task,
