@@ -8,6 +8,7 @@ class WorkspacesConfig(AppConfig):
     verbose_name = _("Settings")
 
     def ready(self) -> None:
+        from workspaces import checks  # noqa: F401 - registers itself
         from workspaces.activity import copy_entry
 
         post_save.connect(copy_entry, sender="admin.LogEntry", dispatch_uid="activity")

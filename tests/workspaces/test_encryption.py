@@ -10,6 +10,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from currents.models import Current
+from workspaces.checks import encryption_keys
 from workspaces.encryption import Secrets, cipher, reencrypt, secrets_fields
 from workspaces.keys import new_key
 from workspaces.models import ApiKey, Workspace
@@ -93,3 +94,13 @@ def test_every_model_with_secrets_is_found() -> None:
         "currents.Current.secrets",
         "partners.PullConnection.secrets",
     }
+
+
+@pytest.mark.parametrize("keys", [[], ["too short"], ["é"]])
+def test_a_key_that_is_no_key_is_told_before_anything_runs(settings: Settings, keys: list[str]) -> None:
+    settings.FIELD_ENCRYPTION_KEYS = keys
+    assert [one.id for one in encryption_keys()] == ["workspaces.E001"]
+
+
+def test_good_keys_pass_the_check() -> None:
+    assert encryption_keys() == []

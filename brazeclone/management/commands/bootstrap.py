@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 import orjson
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from brazeclone.bootstrap import Shown, bootstrap
@@ -16,9 +17,9 @@ class Command(BaseCommand):
     """Makes what is missing and prints it; run again, it changes nothing."""
 
     help = (
-        "Makes a workspace, an admin, a REST API key with all permissions and the partners with their keys, and prints "
-        "them. Keys are shown once: a second run shows null, unless --rotate is given. "
-        "BOOTSTRAP_ADMIN_PASSWORD sets the admin's password."
+        "Brings the database up to date, makes a workspace, an admin, a REST API key with all permissions and the "
+        "partners with their keys, and prints them. Keys are shown once: a second run shows null, unless --rotate is "
+        "given. BOOTSTRAP_ADMIN_PASSWORD sets the admin's password."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,6 +27,8 @@ class Command(BaseCommand):
         parser.add_argument("--rotate", action="store_true", help="make new secrets and invalidate the ones before")
 
     def handle(self, *, json: bool, rotate: bool, **options: Any) -> None:
+        # An empty database is welcome: this is how others start us.
+        call_command("migrate", interactive=False, verbosity=0)
         shown = bootstrap(password=os.environ.get("BOOTSTRAP_ADMIN_PASSWORD", ""), rotate=rotate)
         self.stdout.write(orjson.dumps(shown.as_json()).decode() if json else _as_text(shown))
 
