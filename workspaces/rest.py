@@ -18,6 +18,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from workspaces.addresses import client_address, is_allowed
 from workspaces.models import ApiKey, Workspace
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = ApiKey.find(secret.strip().decode("latin-1"))
         if key is None:
             raise exceptions.AuthenticationFailed("Invalid API key")
+        address = client_address(request.META)
+        if not is_allowed(address, key.allowed_ranges):
+            raise exceptions.AuthenticationFailed(
+                f"Unauthorized access: this API key is not accepted from the IP address {address}"
+            )
         key.touch()
         return None, key
 
