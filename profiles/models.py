@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from profiles import stores  # noqa: F401 - more models; Django looks for all of them here
 from profiles.sets import ProfileSetField
 from workspaces.models import App, Workspace
 
@@ -209,6 +210,9 @@ class CustomAttribute(models.Model):
     name = models.CharField(_("name"), max_length=255)
     type = models.CharField(_("type"), max_length=10, choices=AttributeType)
     created_at = models.DateTimeField(_("first seen"), db_default=Now())
+    #: How many users had it at ``counted_at``: see ``profiles.catalogue.count_users``.
+    users = models.BigIntegerField(_("users"), default=0, db_default=0)
+    counted_at = models.DateTimeField(_("counted at"), null=True)
 
     class Meta:
         verbose_name = _("custom attribute")
@@ -227,6 +231,7 @@ class CustomEvent(models.Model):
     count = models.BigIntegerField(_("times performed"), default=0)
     created_at = models.DateTimeField(_("first seen"), db_default=Now())
     last_at = models.DateTimeField(_("last seen"), db_default=Now())
+    keeps_properties = models.BooleanField(_("keeps properties"), default=False, db_default=False)
 
     class Meta:
         verbose_name = _("custom event")

@@ -13,9 +13,10 @@ from typing import Any, Final, TypeVar
 import orjson
 from django.db import connection, transaction
 
-from currents.log import append_events
-from profiles.behaviours import bought, custom_event
+from currents.log import NewEvent, append_events
+from profiles.behaviours import bought, custom_event, location, subscription_changes
 from profiles.catalogue import declare_attributes, log_app_uses, log_custom_events
+from profiles.counters import Deed, Kind, record
 from profiles.custom_values import changed
 from profiles.identities import Identity, find_or_create
 from profiles.objects import AttributesObject, EventObject, PurchaseObject
@@ -109,10 +110,12 @@ def track(workspace_id: int, batch: Batch) -> None:
     for row, deed in deeds:
         row.used(deed.time)
     _save([row for row in rows.values() if row.after != row.before])
+    record(workspace_id, [*map(_event_deed, events), *map(_purchase_deed, purchases)])
     log_app_uses(workspace_id, ((row.id, deed.app_id, deed.time) for row, deed in deeds if deed.app_id))
     append_events(
         workspace_id,
         [
+            *_changes(rows.values(), attributes),
             *(custom_event(event, row.as_user()) for row, event in events),
             *(piece for row, purchase in purchases for piece in bought(purchase, row.as_user())),
         ],
@@ -122,6 +125,24 @@ def track(workspace_id: int, batch: Batch) -> None:
     log_data_points(workspace_id, "attributes", sum(change.data_points for _, change in attributes))
     log_data_points(workspace_id, "events", len(events))
     log_data_points(workspace_id, "purchases", sum(purchase.quantity for _, purchase in purchases))
+
+
+def _event_deed(done: tuple[_Row, EventObject]) -> Deed:
+    row, event = done
+    return Deed(row.id, Kind.EVENT, event.name, event.time, properties=event.properties)
+
+
+def _purchase_deed(done: tuple[_Row, PurchaseObject]) -> Deed:
+    row, one = done
+    return Deed(row.id, Kind.PURCHASE, one.product_id, one.time, one.quantity, one.currency, one.price)
+
+
+def _changes(rows: Iterable[_Row], attributes: Iterable[tuple[_Row, AttributesObject]]) -> Iterator[NewEvent]:
+    """The events that setting attributes causes: changes of subscription, and places."""
+    for row in rows:
+        yield from subscription_changes(row.before, row.after, row.as_user())
+    for row, change in attributes:
+        yield from location(change.kept.get("current_location"), row.as_user())
 
 
 def _first_values(changes: Iterable[AttributesObject]) -> dict[str, Any]:

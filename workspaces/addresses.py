@@ -12,7 +12,7 @@ class BadRangeError(ValueError):
 
 
 def parse_ranges(text: str) -> list[str]:
-    """The ranges of ``text`` (one or more a line, also with commas) in CIDR notation, each once. Raises BadRangeError."""
+    """The ranges of ``text`` (on lines, or with commas) in CIDR notation, each once. Raises BadRangeError."""
     ranges = []
     for part in text.replace(",", " ").split():
         try:

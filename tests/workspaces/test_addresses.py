@@ -15,7 +15,7 @@ ADD = "/admin/workspaces/apikey/add/"
 @pytest.fixture
 def ask(workspace: Workspace) -> Callable[..., Any]:
     """Asks with a key that is accepted from 203.0.113.0/24, from the given address."""
-    row, key = ApiKey.make(
+    _row, key = ApiKey.make(
         workspace=workspace, name="Shop", permissions=["users.track"], allowed_ranges=["203.0.113.0/24"]
     )
 
