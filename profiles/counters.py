@@ -206,6 +206,11 @@ class Habit:
     first_at: datetime
     last_at: datetime
 
+    @property
+    def title(self) -> str:
+        """The kind as people read it."""
+        return str(Kind(self.kind).label)
+
 
 def habits(profile_ids: Sequence[int]) -> dict[int, list[Habit]]:
     """By profile: everything that they did, added up over all days, by kind and name. One statement."""

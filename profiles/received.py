@@ -101,7 +101,7 @@ def _read(place: LogCursor, batch: int) -> list[_Event]:
             """,  # noqa: S608 - constants
             [place.xid, place.event, batch],
         )
-        return [_Event(*row[:4], orjson.loads(row[4]), *row[5:]) for row in cursor.fetchall()]
+        return [_Event._make((*row[:4], orjson.loads(row[4]), *row[5:])) for row in cursor.fetchall()]
 
 
 def _count(workspace_id: int, events: Iterable[_Event]) -> None:

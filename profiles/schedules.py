@@ -14,6 +14,12 @@ SCHEDULES: Final = (
         description=_("Counts events that other systems sent for our users, for segments to filter by."),
     ),
     Schedule(
+        name="profiles-continue-imports",
+        task="profiles.continue_imports",
+        every=15,
+        description=_("Goes on with imports of users whose worker was lost."),
+    ),
+    Schedule(
         name="profiles-count-attributes",
         task="profiles.count_attributes",
         every=3600,

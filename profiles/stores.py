@@ -110,6 +110,17 @@ class UserImport(models.Model):
         FAILED = "failed", _("Failed")
         CANCELLED = "cancelled", _("Cancelled")
 
+    class Failure(models.TextChoices):
+        FILE_MISSING = (
+            "file_missing",
+            _("The file is gone. Web servers and workers must share the directory IMPORT_DIR."),
+        )
+        UNREADABLE = (
+            "unreadable",
+            _("From this line on the file cannot be read as CSV: a quotation mark may be missing."),
+        )
+        INTERNAL = "internal", _("An internal error stopped the import at this line. The log of the worker tells more.")
+
     WORKING: ClassVar[frozenset[str]] = frozenset({State.CHECKING, State.RUNNING})
     #: States in which the columns can be mapped and the import started.
     OPEN: ClassVar[frozenset[str]] = frozenset({State.UPLOADED, State.CHECKED})
@@ -133,7 +144,7 @@ class UserImport(models.Model):
     updated = models.BigIntegerField(_("updated users"), default=0)
     ignored = models.BigIntegerField(_("ignored rows"), default=0)
     refused = models.BigIntegerField(_("refused rows"), default=0)
-    error = models.TextField(_("error"), blank=True)
+    error = models.CharField(_("error"), max_length=20, choices=Failure, blank=True)
     started_at = models.DateTimeField(_("started at"), null=True)
     ended_at = models.DateTimeField(_("ended at"), null=True)
 
@@ -172,11 +183,24 @@ class UserImport(models.Model):
 class RefusedRow(models.Model):
     """A row of an import that could not be used, and why; for the CSV of refused rows."""
 
+    class Reason(models.TextChoices):
+        CELLS = "cells", _("The row has not as many cells as the header.")
+        ENCODING = "encoding", _("The row is not encoded in UTF-8, or holds a character that cannot be stored.")
+        NO_ID = "no_id", _("The identifier is missing.")
+        BAD_ID = "bad_id", _("The identifier is too long.")
+        BAD_VALUE = "bad_value", _("The attribute cannot have this value.")
+        TOO_LONG = "too_long", _("The text is too long.")
+        NO_NUMBER = "no_number", _("This is not a number, or too large.")
+        NO_BOOLEAN = "no_boolean", _("This is neither true nor false.")
+        NO_DATE = "no_date", _("This is not a date: write it like 2026-01-31 or 2026-01-31T12:00:00Z.")
+        NO_ARRAY = "no_array", _("This is not an array of texts or numbers.")
+        NO_OBJECT = "no_object", _("This is not a JSON object that can be stored.")
+
     user_import = models.ForeignKey(UserImport, models.CASCADE, related_name="refused_rows")
     line = models.BigIntegerField(_("line"))
     column = models.TextField(_("column"))
     value = models.TextField(_("value"))
-    reason = models.TextField(_("reason"))
+    reason = models.CharField(_("reason"), max_length=20, choices=Reason)
 
     def __str__(self) -> str:
         return f"{self.line}: {self.reason}"
