@@ -53,8 +53,10 @@ def peers(workspace_id: int, profile_ids: Collection[int], emails: Collection[st
         return {profile_id for (profile_id,) in cursor.fetchall()}
 
 
-def store_choices(workspace_id: int, rows: Mapping[int, Row], choices: Iterable[Choice]) -> list[NewEvent]:
-    """Note what the locked users chose; in a group for email, those of ``rows`` with the same address choose the same.
+def store_choices(
+    workspace_id: int, rows: Mapping[int, Row], choices: Iterable[Choice], *, spreading: bool = False
+) -> list[NewEvent]:
+    """Note what the locked users chose; ``spreading``: in a group for email, those with the same address follow.
 
     Returns an event for each state that really changed. Unknown groups are passed over. Two statements.
     """
@@ -67,7 +69,7 @@ def store_choices(workspace_id: int, rows: Mapping[int, Row], choices: Iterable[
             [workspace_id, sorted({group for _, group in wanted})],
         )
         groups = {api_id: (pk, channel) for pk, api_id, channel in cursor.fetchall()}
-        states = _spread(wanted, groups, rows)
+        states = _spread(wanted, groups, rows if spreading else {})
         keys = sorted(states)
         cursor.execute(
             """
@@ -93,7 +95,7 @@ def _spread(
     groups: Mapping[uuid.UUID, tuple[int, str]],
     rows: Mapping[int, Row],
 ) -> dict[tuple[int, int], bool]:
-    """States by profile and group, users with the same address included."""
+    """States by profile and group, those of ``rows`` with the same address included."""
     by_email: dict[str, list[int]] = {}
     for row in rows.values():
         if row.after["email"]:
@@ -103,7 +105,7 @@ def _spread(
         if api_id not in groups:
             continue
         pk, channel = groups[api_id]
-        same = by_email.get(rows[profile_id].after["email"], []) if channel == _EMAIL else []
+        same = by_email.get(rows[profile_id].after["email"], []) if rows and channel == _EMAIL else []
         states |= dict.fromkeys(((one, pk) for one in (profile_id, *same)), is_subscribed)
     return states
 

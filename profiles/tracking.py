@@ -65,7 +65,7 @@ def track(workspace_id: int, batch: Batch) -> None:
     choices = [
         Choice(row.id, group, state) for row, change in attributes for group, state in change.subscriptions.items()
     ]
-    chosen = store_choices(workspace_id, rows, choices)
+    chosen = store_choices(workspace_id, rows, choices, spreading=True)
     record(workspace_id, [*map(_event_deed, events), *map(_purchase_deed, purchases)])
     log_app_uses(workspace_id, ((row.id, deed.app_id, deed.time) for row, deed in deeds if deed.app_id))
     append_events(

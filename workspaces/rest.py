@@ -186,7 +186,13 @@ class JsonRenderer(BaseRenderer):
     charset = None
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return b"" if data is None else orjson.dumps(data, default=str)
+        if data is None:
+            return b""
+        try:
+            return orjson.dumps(data, default=str)
+        except TypeError:
+            # A float such as 1e22 comes back from PostgreSQL as an integer, which orjson refuses beyond 64 bits.
+            return json.dumps(data, default=str, ensure_ascii=False).encode()
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | HttpResponse | None:
