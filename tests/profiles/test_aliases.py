@@ -49,7 +49,9 @@ def test_for_a_user_who_does_not_exist_nothing_is_added(post: Post) -> None:
 
 def test_a_user_has_one_alias_for_a_label(post: Post, track: Post) -> None:
     track(attributes=[{"external_id": "user-1"}])
-    mine = [{**alias(name, label), "external_id": "user-1"} for name, label in [("a", "shop"), ("b", "web"), ("c", "web")]]
+    mine = [
+        {**alias(name, label), "external_id": "user-1"} for name, label in [("a", "shop"), ("b", "web"), ("c", "web")]
+    ]
     post(NEW, {"user_aliases": mine})
     post(NEW, {"user_aliases": [{**alias("d"), "external_id": "user-1"}]})
     assert aliases(user("user-1")) == {"shop: a", "web: b"}
