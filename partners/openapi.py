@@ -1,11 +1,11 @@
 """What the partner cohort API takes and answers (OpenAPI)."""
 
-from typing import Final
+from typing import Any, Final
 
-from workspaces.openapi import BOOLEAN, SUCCESS, TEXT, TIME, Schema, describe, listing, shape
+from workspaces.openapi import BOOLEAN, SUCCESS, TEXT, TIME, describe, listing, shape
 
 TAG: Final = "Partner cohorts"
-_KEYS: Final[dict[str, Schema]] = {"partner_api_key": TEXT, "client_secret": TEXT, "cohort_id": TEXT}
+_KEYS: Final[dict[str, Any]] = {"partner_api_key": TEXT, "client_secret": TEXT, "cohort_id": TEXT}
 _ANSWERS: Final = {
     201: ("Done", shape(["message"], closed=True, message=SUCCESS)),
     404: ("There is no such partner", shape(["message"], closed=True, message=TEXT)),

@@ -129,9 +129,10 @@ def _find(workspace_id: int, names: Iterable[Name]) -> dict[Name, int]:
     names = list(dict.fromkeys(names))
     contacts = [one for one in names if isinstance(one, Contact)]
     found: dict[Name, int] = {}
-    found |= find(workspace_id, (one for one in names if isinstance(one, Identity)))
+    for identity, profile_id in find(workspace_id, (one for one in names if isinstance(one, Identity))).items():
+        found[identity] = profile_id
     meant = zip(contacts, find_contacts(workspace_id, contacts), strict=True)
-    return found | {contact: profile_id for contact, profile_id in meant if profile_id is not None}
+    return found | {contact: owner for contact, owner in meant if owner is not None}
 
 
 def _fill(stays: dict[str, Any], goes: Mapping[str, Any]) -> None:

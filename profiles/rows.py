@@ -125,20 +125,23 @@ def _row(values: tuple[Any, ...]) -> Row:
 
 
 def save(rows: Iterable[Row]) -> None:
-    """Write the rows that changed, all columns of all of them, in one statement."""
+    """Write the rows that changed, in one statement: the columns that differ in any of them."""
     changed = [row for row in rows if row.after != row.before]
     if not changed:
         return
-    assignments = ", ".join(f"{name} = new.{name}" for name in WRITABLE)
-    arrays = ", ".join(f"%s::text[]::{kind}[]" if kind == "jsonb" else f"%s::{kind}[]" for kind in WRITABLE.values())
+    columns = [name for name in WRITABLE if any(row.after[name] != row.before[name] for row in changed)]
+    assignments = ", ".join(f"{name} = new.{name}" for name in columns)
+    arrays = ", ".join(
+        f"%s::text[]::{kind}[]" if kind == "jsonb" else f"%s::{kind}[]" for kind in map(WRITABLE.__getitem__, columns)
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE profiles_profile SET {assignments}, updated_at = now()
-            FROM unnest(%s::bigint[], {arrays}) AS new (id, {", ".join(WRITABLE)})
+            FROM unnest(%s::bigint[], {arrays}) AS new (id, {", ".join(columns)})
             WHERE profiles_profile.id = new.id
             """,  # noqa: S608 - names of ours
-            [[row.id for row in changed], *(_values(changed, name) for name in WRITABLE)],
+            [[row.id for row in changed], *(_values(changed, name) for name in columns)],
         )
 
 

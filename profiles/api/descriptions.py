@@ -1,7 +1,7 @@
 """What the endpoints of this folder take and answer (OpenAPI)."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from profiles.api.requests import LIMIT
 from profiles.exporting import FIELDS
@@ -41,7 +41,7 @@ def _only_message(words: str = _REFUSED) -> tuple[str, Schema]:
 
 # --- Whom an object is about ---
 
-_IDENTITY: Final[dict[str, Schema]] = {
+_IDENTITY: Final[dict[str, Any]] = {
     "external_id": NAME,
     "user_alias": ALIAS,
     "braze_id": TEXT,
@@ -74,7 +74,7 @@ _ATTRIBUTES: Final = shape(
     subscription_groups=listing(_GROUP_STATE),
     push_tokens=listing(shape(["app_id", "token"], app_id=NAME, token=NAME, device_id=NAME)),
 )
-_DEED: Final[dict[str, Schema]] = {**_IDENTITY, "app_id": TEXT, "time": TIME, "properties": {"type": "object"}}
+_DEED: Final[dict[str, Any]] = {**_IDENTITY, "app_id": TEXT, "time": TIME, "properties": {"type": "object"}}
 _EVENT: Final = shape(["name", "time"], **_DEED, name=NAME)
 _PURCHASE: Final = shape(
     ["product_id", "currency", "price", "time"],
@@ -137,7 +137,7 @@ alias_new = _aliases("users_alias_new", shape(["user_aliases"], user_aliases=lis
 alias_update = _aliases("users_alias_update", shape(["alias_updates"], alias_updates=listing(_ALIAS_RENAME, 1, LIMIT)))
 
 
-def _naming(**properties: Schema) -> Schema:
+def _naming(**properties: Any) -> Schema:
     return listing(shape(["external_id", *properties], external_id=NAME, **properties), most=LIMIT)
 
 
@@ -228,7 +228,7 @@ remove = describe(
 # --- Export ---
 
 _HABIT: Final = shape(["name", "first", "last", "count"], closed=True, name=TEXT, first=TIME, last=TIME, count=COUNT)
-_TEXTS: Final[dict[str, Schema]] = dict.fromkeys(FIELDS, TEXT)
+_TEXTS: Final[dict[str, Any]] = dict.fromkeys(FIELDS, TEXT)
 _EXPORTED: Final = shape(
     closed=True,
     **{
@@ -282,7 +282,7 @@ events_list = describe(
     },
     parameters=[query("page", COUNT, "From 0")],
 )
-_LISTED: Final[dict[str, Schema]] = {
+_LISTED: Final[dict[str, Any]] = {
     "name": TEXT,
     "description": or_null(TEXT),
     "status": TEXT,
