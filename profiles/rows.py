@@ -4,7 +4,7 @@ Every writer of profiles takes its locks in one order: names first (``profiles.i
 what belongs to them, then counters. A profile that went between finding and locking it makes the writer start again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
@@ -131,21 +131,15 @@ def save(rows: Iterable[Row]) -> None:
         return
     columns = [name for name in WRITABLE if any(row.after[name] != row.before[name] for row in changed)]
     assignments = ", ".join(f"{name} = new.{name}" for name in columns)
-    arrays = ", ".join(
-        f"%s::text[]::{kind}[]" if kind == "jsonb" else f"%s::{kind}[]" for kind in map(WRITABLE.__getitem__, columns)
-    )
+    types = ", ".join(f"{name} {WRITABLE[name]}" for name in columns)
+    # As JSON, which is encoded several times faster than arrays of PostgreSQL's.
+    values = orjson.dumps([{"id": row.id, **{name: row.after[name] for name in columns}} for row in changed])
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE profiles_profile SET {assignments}, updated_at = now()
-            FROM unnest(%s::bigint[], {arrays}) AS new (id, {", ".join(columns)})
+            FROM json_to_recordset(%s::json) AS new (id bigint, {types})
             WHERE profiles_profile.id = new.id
             """,  # noqa: S608 - names of ours
-            [[row.id for row in changed], *(_values(changed, name) for name in columns)],
+            [values.decode()],
         )
-
-
-def _values(rows: Sequence[Row], name: str) -> list[Any]:
-    if name in _JSON:
-        return [orjson.dumps(row.after[name]).decode() for row in rows]
-    return [row.after[name] for row in rows]

@@ -67,9 +67,16 @@ def _count(key_id: int, limit: Limit, now: float) -> tuple[int, int]:
     window = int(now // limit.seconds)
     name = f"rate-limit:{key_id}:{limit.name}:{window}"
     try:
-        cache.add(name, 0, limit.seconds + 1)
-        used = cache.incr(name)
-    except (RedisError, ValueError) as error:
+        used = _incremented(name, limit.seconds + 1)
+    except RedisError as error:
         log.warning("Requests are not counted: %s", type(error).__name__)
         used = 1
     return used, (window + 1) * limit.seconds
+
+
+def _incremented(name: str, seconds: int) -> int:
+    try:
+        return cache.incr(name)
+    except ValueError:
+        # The first of its window, unless another one was quicker.
+        return 1 if cache.add(name, 1, seconds) else cache.incr(name)

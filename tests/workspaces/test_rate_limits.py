@@ -73,5 +73,5 @@ def test_a_cache_that_is_down_refuses_nobody(key: str, monkeypatch: pytest.Monke
     def fail(*_: Any, **__: Any) -> None:
         raise CacheDown
 
-    monkeypatch.setattr("django.core.cache.backends.redis.RedisCache.add", fail)
+    monkeypatch.setattr("django.core.cache.backends.redis.RedisCache.incr", fail)
     assert [get(key).status_code for _ in range(5)] == [200] * 5
