@@ -96,5 +96,8 @@ def _line(kind: str, time: int, payload: dict[str, Any]) -> Line:
     name = {CUSTOM_EVENT: "name", PURCHASE: "product_id"}.get(kind, "")
     if isinstance(properties.get(name), str):
         title = f"{title}: {properties.pop(name)}"
+    for inner in ("custom_properties", "purchase_properties"):
+        if isinstance(properties.get(inner), dict):
+            properties |= properties.pop(inner)
     shown = {key: value for key, value in properties.items() if value not in (None, {}, [], "")}
     return Line(datetime.fromtimestamp(time, UTC), title, kind, orjson.dumps(shown).decode() if shown else "")

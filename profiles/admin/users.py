@@ -71,6 +71,8 @@ class ProfileAdmin(WorkspaceAdmin):
             "other": [(name, _shown(value)) for name, value in sorted(profile.other_fields.items())],
             "aliases": profile.aliases.order_by("label", "name"),
             "devices": profile.devices.select_related("app").order_by("device_id"),
+            "subscriptions": profile.subscription_states.select_related("group").order_by("group__name"),
+            "push_tokens": profile.push_tokens.select_related("app").order_by("pk"),
             "app_uses": profile.app_uses.select_related("app").order_by("-last_used_at"),
             "habits": habits([pk]).get(pk, []),
             "timeline": timeline(profile),

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final
 
 from django.conf import settings
 
-PREVIEW_ROWS: Final = 5
+PREVIEW_ROWS: Final = 3
 #: Rows that types of columns are guessed from.
 SAMPLE_ROWS: Final = 100
 COLUMNS_LIMIT: Final = 1_000

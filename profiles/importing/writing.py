@@ -129,20 +129,22 @@ def _copy(cursor: Any, chunk: Chunk, known: Mapping[Identity, int]) -> None:
     for place, one in enumerate(chunk.records):
         custom = orjson.dumps(one.custom).decode()
         cells = (place, known.get(one.identity), one.identity.name, one.identity.label, *one.values, custom)
-        lines.append("\t".join(map(_copied, cells)))
+        lines.append(_line(cells))
     # One write: psycopg waits for the server after each row that it is given.
     with cursor.copy(f"COPY {_TABLE} FROM STDIN") as copy:
-        copy.write("".join(f"{line}\n" for line in lines))
+        copy.write("".join(lines))
 
 
-def _copied(value: Any) -> str:
-    """A value in COPY's text format. PostgreSQL: COPY, text format."""
-    if value is None:
-        return "\\N"
-    text = value if isinstance(value, str) else str(value)
-    return text.translate(_ESCAPES) if _ESCAPED.search(text) else text
+def _line(cells: Iterable[Any]) -> str:
+    """A row in COPY's text format. PostgreSQL: COPY, text format."""
+    texts = [_NULL if cell is None else cell if type(cell) is str else str(cell) for cell in cells]
+    # One look for the whole row: hardly any has something to escape.
+    if _ESCAPED.search("".join([text for text in texts if text is not _NULL])):
+        texts = [text if text is _NULL else text.translate(_ESCAPES) for text in texts]
+    return "\t".join(texts) + "\n"
 
 
+_NULL: Final = "\\N"
 _ESCAPED: Final = re.compile(r"[\\\t\n\r\b\f\v]")
 _ESCAPES: Final = str.maketrans(
     {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\b": "\\b", "\f": "\\f", "\v": "\\v"}

@@ -131,7 +131,7 @@ def test_the_timeline_shows_the_newest_first(user: Profile, track: Post) -> None
         )
     found = timeline(user)
     assert [line.title for line in found.lines] == [f"Custom Event: day-{day}" for day in (3, 2, 1)]
-    assert found.lines[0].details == '{"custom_properties":{"day":3}}'
+    assert found.lines[0].details == '{"day":3}'
     assert found.is_whole
     fewer = timeline(user, shown=2)
     assert (len(fewer.lines), fewer.is_whole) == (2, False)
@@ -248,3 +248,19 @@ def test_an_admin_chooses_which_events_keep_their_properties(client: Client, tra
     assert "Stop keeping" in page
     client.post(f"{address}properties/", {"keep": "0"})
     assert not CustomEvent.objects.get().keeps_properties
+
+
+def test_the_page_shows_push_tokens_and_subscription_groups(
+    client: Client, user: Profile, workspace: Workspace
+) -> None:
+    from profiles.models import PushToken, SubscriptionGroup, SubscriptionState
+    from workspaces.models import App
+
+    app = App.objects.create(workspace=workspace, name="Shop app", platform="ios")
+    PushToken.objects.create(workspace=workspace, profile=user, app=app, token="t" * 64, device_id="device-9")
+    group = SubscriptionGroup.objects.create(workspace=workspace, name="Weekly letter")
+    SubscriptionState.objects.create(profile=user, group=group, is_subscribed=False)
+    page = client.get(f"{SEARCH}{user.pk}/").content.decode()
+    for text in ("Shop app", "device-9", "Weekly letter", "Unsubscribed"):
+        assert text in page
+    assert "t" * 64 not in page
