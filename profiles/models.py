@@ -110,6 +110,8 @@ class Alias(models.Model):
         verbose_name = _("alias")
         verbose_name_plural = _("aliases")
         constraints = [models.UniqueConstraint(fields=["workspace", "label", "name"], name="alias_once")]
+        # People search by the name alone.
+        indexes = [models.Index(fields=["workspace", "name"], name="alias_name")]
 
     def __str__(self) -> str:
         return f"{self.label}: {self.name}"

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from profiles.models import Alias, CustomAttribute, CustomEvent, Device, Profile
+from profiles.models import Alias, CustomAttribute, CustomEvent, DeprecatedId, Device, Profile
 from profiles.panels import _makers
 from tests.profiles.conftest import Post
 from workspaces.models import Activity, Membership, User, Workspace
@@ -33,11 +33,14 @@ def user(workspace: Workspace) -> Profile:
         workspace=workspace, external_id="user-1", email="User-1@example.com", phone="+15550100", braze_id="ab" * 12
     )
     Alias.objects.create(workspace=workspace, profile=made, label="shop", name="shopper-1")
+    Device.objects.create(workspace=workspace, profile=made, device_id="device-7")
+    DeprecatedId.objects.create(workspace=workspace, profile=made, external_id="old-1")
     return made
 
 
 @pytest.mark.parametrize(
-    "query", ["user-1", " user-1 ", "ab" * 12, "AB" * 12, "shopper-1", "User-1@example.com", "+15550100"]
+    "query",
+    ["user-1", " user-1 ", "ab" * 12, "AB" * 12, "shopper-1", "device-7", "old-1", "User-1@example.com", "+15550100"],
 )
 def test_it_works(client: Client, user: Profile, query: str) -> None:
     page = client.get(SEARCH, {"q": query}).content.decode()
