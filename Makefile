@@ -33,6 +33,7 @@ help:
 	@echo "make clean     remove what was made here, data of the demo included"
 
 # --- Installation: a stamp per lock file, so that only a changed lock installs anew ---------------------------
+# A lock file is complete: without --no-deps pip would refuse the overrides of pyproject.toml.
 
 $(PYTHON):
 	@for candidate in python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -49,12 +50,12 @@ $(PYTHON):
 
 $(VENV)/installed-runtime: requirements.txt | $(PYTHON)
 	@echo "Installing what is needed to run (once)..."
-	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt | $(PYTHON)
 	@echo "Installing what is needed to run and test (once)..."
-	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements-dev.txt
 	@touch $@ $(VENV)/installed-runtime
 
 # --- Running --------------------------------------------------------------------------------------------------

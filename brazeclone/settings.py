@@ -49,6 +49,8 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django_celery_beat",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "workspaces.apps.WorkspacesConfig",
     "currents.apps.CurrentsConfig",
     "profiles.apps.ProfilesConfig",
@@ -115,6 +117,8 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "brazeclone",
+        # A request must not wait for a cache that is down.
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
     }
 }
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
@@ -138,6 +142,10 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = env.int("BEAT_MAX_LOOP_INTERVAL", default=5)
 CELERY_TIMEZONE = "UTC"
+
+# --- Imports of users ---
+# Where uploaded files lie until they are worked off: one directory for all web servers and workers.
+IMPORT_DIR = Path(env.str("IMPORT_DIR", default=env.str("BRAZECLONE_DATA_DIR", str(BASE_DIR / ".data")) + "/imports"))
 
 # --- Cohorts ---
 # How many waiting identifiers a reader folds itself; above that it shows what is stored and says how many wait.
@@ -163,13 +171,37 @@ CURRENTS_REQUESTS_IN_FLIGHT = env.int("CURRENTS_REQUESTS_IN_FLIGHT", default=16)
 # --- REST ---
 REST_BODY_LIMIT = env.int("REST_BODY_LIMIT", default=5 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = REST_BODY_LIMIT
+# (requests, seconds) of one API key by endpoint; "" is what all others share. Braze's own are the defaults.
+REST_RATE_LIMITS = {
+    "": (env.int("REST_RATE_LIMIT", default=250_000), 3600),
+    "users.track": (env.int("REST_TRACK_RATE_LIMIT", default=3_000), 3),
+}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["workspaces.rest.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["workspaces.rest.HasEndpointPermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["workspaces.rate_limits.KeyRateLimit"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PARSER_CLASSES": ["workspaces.rest.JsonParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "workspaces.rest.AlwaysJson",
     "DEFAULT_RENDERER_CLASSES": ["workspaces.rest.JsonRenderer"],
     "EXCEPTION_HANDLER": "workspaces.rest.exception_handler",
     "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "brazeclone",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "DESCRIPTION": "Braze's REST API, its partner cohort API and Mixpanel's custom webhook, as this hub answers them.",
+    "SERVERS": [{"url": PUBLIC_URL}],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "PREPROCESSING_HOOKS": ["brazeclone.openapi.without_trailing_slash"],
+    "POSTPROCESSING_HOOKS": ["brazeclone.openapi.with_shared_answers"],
+    # The page's own assets: nothing is loaded from elsewhere.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 # --- Mail ---
@@ -203,7 +235,9 @@ STORAGES = {
 # --- Safety ---
 _HTTPS = urlsplit(PUBLIC_URL).scheme == "https" or not DEBUG
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=_HTTPS)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+# One proxy in front of us: what it says of a request's scheme and sender is believed.
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if _HTTPS else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _HTTPS
 SECURE_HSTS_PRELOAD = _HTTPS

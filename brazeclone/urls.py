@@ -7,11 +7,15 @@ from django.views import defaults
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
+from brazeclone.openapi import DocsView, SchemaView
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/language/", set_language, name="set_language"),
     path("admin/", admin.site.urls),
+    path("api/schema/", SchemaView.as_view(), name="schema"),
+    path("api/docs/", DocsView.as_view(), name="api_docs"),
     path("", include("currents.urls")),
     path("", include("profiles.urls")),
     path("", include("partners.urls")),

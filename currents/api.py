@@ -5,6 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from currents import openapi
 from currents.ingest import InvalidEventsError, parse_events, store_events
 from workspaces.rest import workspace_of
 
@@ -14,6 +15,7 @@ class EventsView(APIView):
 
     endpoint = "currents.events"
 
+    @openapi.events
     def post(self, request: Request) -> Response:
         try:
             events = parse_events(request.data)

@@ -54,7 +54,8 @@ def store_events(workspace_id: int, events: Sequence[NewEvent]) -> Stored:
         first_by_id.setdefault(one.event_id, one)
     with transaction.atomic():
         new = _claim(workspace_id, list(first_by_id))
-        append_events(workspace_id, [one for event_id, one in first_by_id.items() if event_id in new])
+        fresh = [one for event_id, one in first_by_id.items() if event_id in new]
+        append_events(workspace_id, fresh, from_outside=True)
     return Stored(stored=len(new), repeated=len(events) - len(new))
 
 

@@ -27,8 +27,9 @@ AT_HOME_SQL = """NOT EXISTS (
     SELECT 1 FROM currents_logcluster
      WHERE system_identifier <> (SELECT system_identifier FROM pg_control_system()))"""
 
-_COPY = "COPY currents_event (workspace_id, shard, event_id, event_type, time, external_user_id, payload) FROM STDIN"
-_COLUMNS = ("int8", "int2", "text", "text", "int8", "text", "text")
+_COPY = """COPY currents_event
+    (workspace_id, shard, event_id, event_type, time, external_user_id, payload, from_outside) FROM STDIN"""
+_COLUMNS = ("int8", "int2", "text", "text", "int8", "text", "text", "bool")
 
 
 class Position(NamedTuple):
@@ -88,7 +89,7 @@ def shard_of(external_user_id: str | None, user_id: str | None) -> int:
     return crc32((external_user_id or user_id or "").encode("utf-8", "surrogatepass")) % SHARDS
 
 
-def append_events(workspace_id: int, events: Sequence[NewEvent]) -> None:
+def append_events(workspace_id: int, events: Sequence[NewEvent], *, from_outside: bool = False) -> None:
     """Append ``events`` in the caller's transaction (or one of its own), in their order, by one COPY.
 
     When the transaction commits, delivery is woken; if that message is lost, beat finds the events.
@@ -107,6 +108,7 @@ def append_events(workspace_id: int, events: Sequence[NewEvent]) -> None:
                     one.time,
                     one.external_user_id,
                     orjson.dumps(one.payload()).decode(),
+                    from_outside,
                 )
             )
     wake_on_commit(workspace_id)

@@ -58,6 +58,8 @@ class Event(models.Model):
     external_user_id = models.TextField(_("external id"), null=True)  # noqa: DJ001 - null: an anonymous user
     payload: Any = JsonTextField()
     received_at = models.DateTimeField(_("received at"), db_default=Now())
+    #: Whether it came in by ``POST /currents/events``; everything else was caused here.
+    from_outside = models.BooleanField(db_default=False)
 
     class Meta:
         verbose_name = _("event")
@@ -65,6 +67,7 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["workspace", "shard", "xid", "id"], name="event_order"),
             models.Index(fields=["received_at"], name="event_received"),
+            models.Index(fields=["xid", "id"], name="event_from_outside", condition=models.Q(from_outside=True)),
         ]
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from partners import changes
+from partners import changes, openapi
 from partners.models import Cohort, DataImportKey, Integration
 from partners.registry import partner
 from partners.validation import InvalidKey, body_of, changes_of, cohort_id_of, created_at_of, name_of
@@ -50,6 +50,10 @@ class PartnerView(APIView):
 class CohortName(PartnerView):
     """``POST /partners/<partner>/cohorts``: gives a cohort its name. Repeating it is harmless."""
 
+    @openapi.cohort_name
+    def post(self, request: Request, partner_slug: str) -> Response:
+        return super().post(request, partner_slug)
+
     def handle(self, integration: Integration, body: Mapping[str, Any]) -> None:
         cohort_id, name, created_at = cohort_id_of(body), name_of(body), created_at_of(body)
         cohort, is_new = Cohort.objects.get_or_create(
@@ -62,6 +66,10 @@ class CohortName(PartnerView):
 
 class CohortUsers(PartnerView):
     """``POST /partners/<partner>/cohorts/users``: adds users to a cohort and removes users from it."""
+
+    @openapi.cohort_users
+    def post(self, request: Request, partner_slug: str) -> Response:
+        return super().post(request, partner_slug)
 
     def handle(self, integration: Integration, body: Mapping[str, Any]) -> None:
         cohort_id, groups = cohort_id_of(body), changes_of(body)

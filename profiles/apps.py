@@ -12,3 +12,4 @@ class ProfilesConfig(AppConfig):
         name_source("attributes", _("Attributes"))
         name_source("events", _("Custom events"))
         name_source("purchases", _("Purchases"))
+        name_source("imports", _("Imports of users"))

@@ -13,7 +13,9 @@ from babel import Locale
 from babel.core import get_global
 
 from profiles.dates import parse_moment
+from profiles.identities import EMAIL, EMAIL_LIMIT
 from profiles.models import Profile
+from profiles.rails_zones import RAILS_ZONES
 
 #: Returned by a converter for a value that changes nothing.
 IGNORED: Final = object()
@@ -25,11 +27,11 @@ KEPT_FIELDS: Final = frozenset(
         "facebook",
         "image_url",
         "marked_email_as_spam_at",
-        "push_tokens",
-        "subscription_groups",
         "twitter",
     }
 )
+#: Attributes that have tables of their own.
+OWN_TABLES: Final = frozenset({"push_tokens", "subscription_groups"})
 #: Names in an attributes object that say whom it is about or how to apply it, and a field that Braze removed.
 NOT_ATTRIBUTES: Final = frozenset(
     {
@@ -47,7 +49,8 @@ NOT_ATTRIBUTES: Final = frozenset(
 #: Changes of these log no data point (Braze: data points).
 FREE_FIELDS: Final = frozenset({"email_subscribe", "push_subscribe", "subscription_groups", "push_tokens"})
 TEXT_LIMIT: Final = 10_000
-_EMAIL: Final = re.compile(r"[^@\s<>]{1,255}@[^@\s<>]+\.[^@\s<>.]{2,}")
+#: Phone numbers are looked up by an index, whose entries have limited room.
+PHONE_LIMIT: Final = 100
 _GENDERS: Final = {
     "male": "M",
     "female": "F",
@@ -73,8 +76,16 @@ def _text(name: str, value: Any) -> str:
 
 def _email(name: str, value: Any) -> str:
     text = _text(name, value).strip()
-    if text and not _EMAIL.fullmatch(text):
+    if text and (len(text) > EMAIL_LIMIT or not EMAIL.fullmatch(text)):
         raise BadFieldError("The value provided for the 'email' field is not a valid email.")
+    return text
+
+
+def _phone(name: str, value: Any) -> str:
+    """As it came: Braze recommends E.164 and keeps what it cannot send to."""
+    text = _text(name, value).strip()
+    if len(text) > PHONE_LIMIT:
+        raise BadFieldError(f"'{name}' must be at most {PHONE_LIMIT} characters")
     return text
 
 
@@ -120,11 +131,12 @@ def _language(name: str, value: Any) -> Any:
 
 @cache
 def _time_zones() -> dict[str, str]:
-    return {name.casefold(): name for name in zoneinfo.available_timezones()}
+    names = {name.casefold(): name for name in zoneinfo.available_timezones()}
+    return {name.casefold(): zone for name, zone in RAILS_ZONES.items() if zone.casefold() in names} | names
 
 
 def _time_zone(name: str, value: Any) -> Any:
-    """A name of the IANA database. Braze: only valid time zones are set."""
+    """A name of the IANA database, or one that Ruby on Rails has for it. Braze: only valid time zones are set."""
     return _time_zones().get(_text(name, value).strip().casefold(), IGNORED)
 
 
@@ -155,7 +167,7 @@ COLUMNS: Final[dict[str, tuple[str, Callable[[str, Any], Any], Any]]] = {
     "home_city": ("home_city", _text, ""),
     "language": ("language", _language, ""),
     "last_name": ("last_name", _text, ""),
-    "phone": ("phone", _text, ""),
+    "phone": ("phone", _phone, ""),
     "push_subscribe": ("push_subscribe", _subscription, Profile.Subscription.SUBSCRIBED.value),
     "time_zone": ("time_zone", _time_zone, ""),
 }

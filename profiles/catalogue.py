@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connection
 
 from profiles.custom_values import type_of
+from profiles.models import CustomAttribute
 
 
 def declare_attributes(workspace_id: int, first_values: Mapping[str, Any]) -> dict[str, str]:
@@ -85,3 +86,31 @@ def log_app_uses(workspace_id: int, uses: Iterable[tuple[int, str, datetime]]) -
                 workspace_id,
             ],
         )
+
+
+def count_users(workspace_id: int) -> None:
+    """Count how many users have each custom attribute of the workspace: one pass over its users, only reading."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT name, count(*) FROM profiles_profile, jsonb_object_keys(custom_attributes) AS name
+            WHERE workspace_id = %s AND custom_attributes <> '{}' GROUP BY name
+            """,
+            [workspace_id],
+        )
+        counts: dict[str, int] = dict(cursor.fetchall())
+        cursor.execute(
+            """
+            UPDATE profiles_customattribute one SET users = COALESCE(new.count, 0), counted_at = now()
+            FROM profiles_customattribute old
+            LEFT JOIN unnest(%s::text[], %s::bigint[]) AS new (name, count) ON new.name = old.name
+            WHERE old.workspace_id = %s AND one.id = old.id
+            """,
+            [list(counts), list(counts.values()), workspace_id],
+        )
+
+
+def count_users_everywhere() -> None:
+    """``count_users`` for every workspace that has custom attributes."""
+    for workspace_id in CustomAttribute.objects.order_by().values_list("workspace_id", flat=True).distinct():
+        count_users(workspace_id)

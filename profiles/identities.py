@@ -1,20 +1,22 @@
-"""Whom an object of a request is about: names to profiles, and new profiles for names that nobody has.
+"""Whom an object of a request is about: names to profiles.
 
-Architecture, decision 1: ids are precious, so one is drawn only for a really new profile.
-Braze: user profile lifecycle.
+Braze: user profile lifecycle; users are named by external id (also a deprecated one), braze id, alias, email or phone.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from django.db import connection
 
-from profiles.live import log_identity
-from profiles.models import EXTERNAL_ID_LIMIT, IdentityChange, new_braze_id, new_random_bucket
+from profiles.models import EXTERNAL_ID_LIMIT
 
-#: A name can be taken between looking up and inserting; the next look finds it.
-_ATTEMPTS: Final = 5
+#: An index entry has room for so many bytes.
+ALIAS_BYTES: Final = 2_500
+EMAIL_LIMIT: Final = 320
+EMAIL: Final = re.compile(r"[^@\s<>]{1,64}@[^@\s<>]+\.[^@\s<>.]{2,}")
+PHONE: Final = re.compile(r"\+?[0-9][0-9 ().-]{5,30}")
 
 
 class BadIdentityError(ValueError):
@@ -23,35 +25,54 @@ class BadIdentityError(ValueError):
 
 @dataclass(frozen=True, order=True, slots=True)
 class Identity:
-    """One name of a user: an external id, a braze id, or an alias (with its label). Sorts in locking order."""
+    """One name of a user; an alias has its label with it. Sorts in locking order."""
 
-    kind: Literal["external_id", "braze_id", "alias"]
+    kind: Literal["external_id", "braze_id", "alias", "email", "phone"]
     name: str
     label: str = ""
 
 
 def identity_of(source: Mapping[str, Any]) -> Identity:
-    """The one identity that an object of ``/users/track`` gives. Raises BadIdentityError if it gives none."""
+    """The one identity that an object of ``/users/track`` gives. Raises BadIdentityError if it gives none.
+
+    An email address, or else a phone number, identifies only where no other name is given (Braze: track users).
+    """
     given = [key for key in ("external_id", "user_alias", "braze_id") if source.get(key) is not None]
     if len(given) > 1:
         raise BadIdentityError("You must specify only one of 'external_id', 'user_alias' or 'braze_id'")
     if not given:
-        if source.get("email") is not None or source.get("phone") is not None:
-            raise BadIdentityError(
-                "Users cannot be identified by 'email' or 'phone': use 'external_id', 'braze_id' or 'user_alias'"
-            )
-        raise BadIdentityError("'external_id', 'braze_id', 'user_alias', 'email' or 'phone' is required")
+        return _contact(source)
     if given[0] == "user_alias":
-        alias = source["user_alias"]
-        if not isinstance(alias, Mapping):
-            raise BadIdentityError("'user_alias' must be an object with 'alias_name' and 'alias_label'")
-        return Identity("alias", _name(alias, "alias_name"), _name(alias, "alias_label"))
+        return alias_of(source["user_alias"])
     if given[0] == "braze_id":
-        return Identity("braze_id", _name(source, "braze_id"))
-    return Identity("external_id", _name(source, "external_id"))
+        return Identity("braze_id", name_of(source, "braze_id"))
+    return Identity("external_id", name_of(source, "external_id"))
 
 
-def _name(source: Mapping[str, Any], key: str) -> str:
+def _contact(source: Mapping[str, Any]) -> Identity:
+    if source.get("email") is not None:
+        return Identity("email", email_of(source, "email"))
+    if source.get("phone") is not None:
+        return Identity("phone", phone_of(source, "phone"))
+    raise BadIdentityError("'external_id', 'braze_id', 'user_alias', 'email' or 'phone' is required")
+
+
+def alias_of(source: Any) -> Identity:
+    """The alias that a user alias object gives. Raises BadIdentityError."""
+    if not isinstance(source, Mapping):
+        raise BadIdentityError("'user_alias' must be an object with 'alias_name' and 'alias_label'")
+    return alias(name_of(source, "alias_name"), name_of(source, "alias_label"))
+
+
+def alias(name: str, label: str) -> Identity:
+    """The alias of that name and label. Raises BadIdentityError when the two are too long to be looked up together."""
+    if len(name.encode()) + len(label.encode()) > ALIAS_BYTES:
+        raise BadIdentityError(f"The alias name and label must be at most {ALIAS_BYTES} bytes together")
+    return Identity("alias", name, label)
+
+
+def name_of(source: Mapping[str, Any], key: str) -> str:
+    """The name under ``key``; a number is taken for its digits. Raises BadIdentityError."""
     value = source.get(key)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
@@ -62,117 +83,146 @@ def _name(source: Mapping[str, Any], key: str) -> str:
     return value
 
 
+def email_of(source: Mapping[str, Any], key: str) -> str:
+    """The email address under ``key``. Raises BadIdentityError."""
+    value = source.get(key)
+    text = value.strip() if isinstance(value, str) else ""
+    if len(text) > EMAIL_LIMIT or not EMAIL.fullmatch(text):
+        raise BadIdentityError("The value provided for the 'email' field is not a valid email.")
+    return text
+
+
+def phone_of(source: Mapping[str, Any], key: str) -> str:
+    """The phone number under ``key``. Raises BadIdentityError."""
+    value = source.get(key)
+    text = value.strip() if isinstance(value, str) else ""
+    if not PHONE.fullmatch(text):
+        raise BadIdentityError("The value provided for the 'phone' field is not a valid phone number.")
+    return text
+
+
 def find(workspace_id: int, identities: Iterable[Identity]) -> dict[Identity, int]:
-    """The ids of the profiles that have these names, in one statement; a name that nobody has is left out."""
-    wanted = sorted(set(identities))
-    if not wanted:
+    """The ids of the profiles that have these names, in one statement; a name that nobody has is left out.
+
+    Of several users with one email address or phone number, an identified one goes before an anonymous one, and then
+    the one that was changed last (Braze: track users, frequently asked questions).
+    """
+    names: dict[str, list[str]] = {}
+    labels: list[str] = []
+    for one in sorted(set(identities)):
+        names.setdefault(one.kind, []).append(one.name)
+        if one.kind == "alias":
+            labels.append(one.label)
+    if not names:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            WITH wanted AS (
-                SELECT * FROM unnest(%(kinds)s::text[], %(names)s::text[], %(labels)s::text[])
-                WITH ORDINALITY AS wanted (kind, name, label, place)
-            )
-            SELECT place, profile.id FROM wanted JOIN profiles_profile profile
-                ON profile.workspace_id = %(workspace)s AND profile.external_id = wanted.name
-                WHERE kind = 'external_id'
-            UNION ALL
-            SELECT place, profile.id FROM wanted JOIN profiles_profile profile
-                ON profile.workspace_id = %(workspace)s AND profile.braze_id = wanted.name
-                WHERE kind = 'braze_id'
-            UNION ALL
-            SELECT place, alias.profile_id FROM wanted JOIN profiles_alias alias
-                ON alias.workspace_id = %(workspace)s AND alias.label = wanted.label AND alias.name = wanted.name
-                WHERE kind = 'alias'
-            """,
+            "\nUNION ALL\n".join(_FIND[kind] for kind in names),
+            {"workspace": workspace_id, "labels": labels, **names},
+        )
+        return {Identity(kind, name, label): profile_id for kind, name, label, profile_id in cursor.fetchall()}
+
+
+# Each kind by its own index: with few statistics, one join for all kinds makes PostgreSQL read whole tables.
+_BY_CONTACT: Final = """
+    SELECT '{column}', wanted.name, '', best.id FROM unnest(%({column})s::text[]) AS wanted (name) CROSS JOIN LATERAL (
+        SELECT profile.id FROM profiles_profile profile
+        WHERE profile.workspace_id = %(workspace)s AND profile.{column} = wanted.name
+        ORDER BY profile.external_id IS NULL, profile.updated_at DESC, profile.id LIMIT 1
+    ) best"""
+_FIND: Final = {
+    "external_id": """
+    SELECT 'external_id', external_id, '', id FROM profiles_profile
+        WHERE workspace_id = %(workspace)s AND external_id = ANY(%(external_id)s)
+    UNION ALL
+    SELECT 'external_id', external_id, '', profile_id FROM profiles_deprecatedid
+        WHERE workspace_id = %(workspace)s AND external_id = ANY(%(external_id)s)""",
+    "braze_id": """
+    SELECT 'braze_id', braze_id, '', id FROM profiles_profile
+        WHERE workspace_id = %(workspace)s AND braze_id = ANY(%(braze_id)s)""",
+    "alias": """
+    SELECT 'alias', alias.name, alias.label, alias.profile_id
+        FROM unnest(%(alias)s::text[], %(labels)s::text[]) AS wanted (name, label) JOIN profiles_alias alias
+        ON alias.workspace_id = %(workspace)s AND alias.label = wanted.label AND alias.name = wanted.name""",
+    "email": _BY_CONTACT.format(column="email"),
+    "phone": _BY_CONTACT.format(column="phone"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """An email address or phone number, with which of its users is meant. Braze: ``prioritization``.
+
+    ``who`` is ``identified``, ``unidentified`` or empty (either); ``pick`` is ``most_recently_updated``,
+    ``least_recently_updated`` or empty (there must be one only). ``picks_first``: picked before asking who it is.
+    """
+
+    identity: Identity
+    who: str = ""
+    pick: str = ""
+    picks_first: bool = False
+
+
+def contact_of(source: Mapping[str, Any], key: Literal["email", "phone"]) -> Contact:
+    """The contact that an object with ``prioritization`` gives. Raises BadIdentityError."""
+    identity = Identity(key, email_of(source, key) if key == "email" else phone_of(source, key))
+    order = source.get("prioritization")
+    if not isinstance(order, list) or not order or not all(isinstance(one, str) for one in order):
+        raise BadIdentityError(f"'prioritization' must be an array of strings beside '{key}'")
+    who = [one for one in order if one in ("identified", "unidentified")]
+    pick = [one for one in order if one in ("most_recently_updated", "least_recently_updated")]
+    if len(who) > 1 or len(pick) > 1 or len(who) + len(pick) < len(order):
+        raise BadIdentityError(
+            "'prioritization' may hold one of 'identified' and 'unidentified', and one of 'most_recently_updated' "
+            "and 'least_recently_updated'"
+        )
+    return Contact(identity, "".join(who), "".join(pick), picks_first=bool(pick) and order[0] in pick)
+
+
+def find_contacts(workspace_id: int, contacts: Sequence[Contact]) -> list[int | None]:
+    """The one profile that each contact means, in their order; None where there is none, or more than one."""
+    if not contacts:
+        return []
+    found: dict[int, list[tuple[int, bool]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _FIND_CONTACTS,
             {
                 "workspace": workspace_id,
-                "kinds": [one.kind for one in wanted],
-                "names": [one.name for one in wanted],
-                "labels": [one.label for one in wanted],
+                "kinds": [one.identity.kind for one in contacts],
+                "names": [one.identity.name for one in contacts],
+                "who": ["" if one.picks_first else one.who for one in contacts],
+                "oldest": [one.pick == "least_recently_updated" for one in contacts],
             },
         )
-        return {wanted[place - 1]: profile_id for place, profile_id in cursor.fetchall()}
+        for place, profile_id, identified in cursor.fetchall():
+            found.setdefault(place - 1, []).append((profile_id, identified))
+    return [_meant(one, found.get(place, [])) for place, one in enumerate(contacts)]
 
 
-def find_or_create(
-    workspace_id: int, identities: Iterable[Identity], creatable: Iterable[Identity]
-) -> dict[Identity, int]:
-    """As ``find``, with a new profile for each of ``creatable`` that nobody has, in the caller's transaction.
-
-    New external ids are inserted in sorted order and then new aliases in sorted order, before the caller locks any
-    profile: two requests wait for each other in one direction only, so they cannot deadlock. New profiles are written
-    to the identity log, in one row.
-    """
-    wanted, may_create = set(identities), set(creatable)
-    found = find(workspace_id, wanted)
-    born: list[int] = []
-    for _ in range(_ATTEMPTS):
-        missing = sorted(may_create - found.keys())
-        if not missing:
-            break
-        new = _insert_identified(workspace_id, [one for one in missing if one.kind == "external_id"])
-        new |= _insert_aliased(workspace_id, [one for one in missing if one.kind == "alias"])
-        found |= new
-        born += new.values()
-        if len(new) < len(missing):
-            found |= find(workspace_id, wanted - found.keys())
-    log_identity(workspace_id, IdentityChange.Kind.CREATED, sorted(born))
-    return found
+def _meant(contact: Contact, candidates: Sequence[tuple[int, bool]]) -> int | None:
+    if not candidates or (len(candidates) > 1 and not contact.pick):
+        return None
+    profile_id, identified = candidates[0]
+    if contact.picks_first and contact.who and identified != (contact.who == "identified"):
+        return None
+    return profile_id
 
 
-def _insert_identified(workspace_id: int, missing: list[Identity]) -> dict[Identity, int]:
-    """Insert a profile for each external id; one that another request inserts at this moment is left out."""
-    if not missing:
-        return {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO profiles_profile (workspace_id, braze_id, external_id, random_bucket)
-            SELECT %s, new.braze_id, new.external_id, new.bucket
-            FROM unnest(%s::text[], %s::text[], %s::int[]) WITH ORDINALITY AS new (external_id, braze_id, bucket, place)
-            ORDER BY place
-            ON CONFLICT (workspace_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
-            RETURNING external_id, id
-            """,
-            [workspace_id, [one.name for one in missing], *_drawn(len(missing))],
-        )
-        return {Identity("external_id", name): profile_id for name, profile_id in cursor.fetchall()}
-
-
-def _insert_aliased(workspace_id: int, missing: list[Identity]) -> dict[Identity, int]:
-    """Insert an anonymous profile for each alias; an alias that another request inserts at this moment is left out.
-
-    The alias comes first, with an id drawn for its profile (the foreign key is checked at commit), so that a lost
-    race leaves no profile without a name behind.
-    """
-    if not missing:
-        return {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO profiles_alias (workspace_id, profile_id, label, name)
-            SELECT %s, nextval(pg_get_serial_sequence('profiles_profile', 'id')), new.label, new.name
-            FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS new (label, name, place)
-            ORDER BY place
-            ON CONFLICT (workspace_id, label, name) DO NOTHING
-            RETURNING name, label, profile_id
-            """,
-            [workspace_id, [one.label for one in missing], [one.name for one in missing]],
-        )
-        made = {Identity("alias", name, label): profile_id for name, label, profile_id in cursor.fetchall()}
-        cursor.execute(
-            """
-            INSERT INTO profiles_profile (id, workspace_id, braze_id, random_bucket)
-            SELECT new.id, %s, new.braze_id, new.bucket
-            FROM unnest(%s::bigint[], %s::text[], %s::int[]) AS new (id, braze_id, bucket)
-            """,
-            [workspace_id, list(made.values()), *_drawn(len(made))],
-        )
-    return made
-
-
-def _drawn(count: int) -> tuple[list[str], list[int]]:
-    """Braze ids and random buckets for ``count`` new profiles."""
-    return [new_braze_id() for _ in range(count)], [new_random_bucket() for _ in range(count)]
+# Two are enough to know that there is more than one.
+_ONE_CONTACT: Final = """
+    SELECT place, two.id, two.identified FROM wanted CROSS JOIN LATERAL (
+        SELECT profile.id, profile.external_id IS NOT NULL AS identified FROM profiles_profile profile
+        WHERE profile.workspace_id = %(workspace)s AND profile.{column} = wanted.name
+          AND (who = '' OR (profile.external_id IS NOT NULL) = (who = 'identified'))
+        ORDER BY CASE WHEN oldest THEN profile.updated_at END,
+                 CASE WHEN NOT oldest THEN profile.updated_at END DESC, profile.id LIMIT 2
+    ) two WHERE kind = '{column}'"""
+_FIND_CONTACTS: Final = f"""
+    WITH wanted AS (
+        SELECT * FROM unnest(%(kinds)s::text[], %(names)s::text[], %(who)s::text[], %(oldest)s::boolean[])
+        WITH ORDINALITY AS wanted (kind, name, who, oldest, place)
+    ),
+    found AS ({_ONE_CONTACT.format(column="email")} UNION ALL {_ONE_CONTACT.format(column="phone")})
+    SELECT place, id, identified FROM found
+"""  # noqa: S608 - constants

@@ -1,6 +1,7 @@
 """User profiles and the names they go by. Braze: user profile lifecycle; default attributes; custom attributes."""
 
 import secrets
+import uuid
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -8,6 +9,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from profiles import stores  # noqa: F401 - more models; Django looks for all of them here
 from profiles.sets import ProfileSetField
 from workspaces.models import App, Workspace
 
@@ -108,6 +110,8 @@ class Alias(models.Model):
         verbose_name = _("alias")
         verbose_name_plural = _("aliases")
         constraints = [models.UniqueConstraint(fields=["workspace", "label", "name"], name="alias_once")]
+        # People search by the name alone.
+        indexes = [models.Index(fields=["workspace", "name"], name="alias_name")]
 
     def __str__(self) -> str:
         return f"{self.label}: {self.name}"
@@ -146,6 +150,82 @@ class AppUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.profile_id} {self.app_id}"
+
+
+class DeprecatedId(models.Model):
+    """An external id that a user had before it was renamed: it names the user until it is removed.
+
+    Braze: external ID migration. No external id is both somebody's own and deprecated.
+    """
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, related_name="+")
+    profile = models.ForeignKey(Profile, models.CASCADE, related_name="deprecated_ids", verbose_name=_("user profile"))
+    external_id = models.CharField(_("external id"), max_length=EXTERNAL_ID_LIMIT)
+
+    class Meta:
+        verbose_name = _("deprecated external id")
+        verbose_name_plural = _("deprecated external ids")
+        constraints = [models.UniqueConstraint(fields=["workspace", "external_id"], name="deprecated_id_once")]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class PushToken(models.Model):
+    """A device's address for push messages; it belongs to the user who brought it last. Braze: push tokens."""
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, related_name="+")
+    profile = models.ForeignKey(Profile, models.CASCADE, related_name="push_tokens", verbose_name=_("user profile"))
+    app = models.ForeignKey(App, models.CASCADE, related_name="+", verbose_name=_("app"))
+    token = models.CharField(_("push token"), max_length=EXTERNAL_ID_LIMIT)
+    device_id = models.CharField(_("device id"), max_length=EXTERNAL_ID_LIMIT)
+
+    class Meta:
+        verbose_name = _("push token")
+        verbose_name_plural = _("push tokens")
+        constraints = [models.UniqueConstraint(fields=["workspace", "token", "app"], name="push_token_once")]
+
+    def __str__(self) -> str:
+        return f"{self.app}: {self.device_id}"
+
+
+class SubscriptionGroup(models.Model):
+    """A subject that users choose to hear about on one channel. Braze: subscription groups."""
+
+    class Channel(models.TextChoices):
+        EMAIL = "email", _("Email")
+        SMS = "sms", _("SMS")
+        WHATSAPP = "whatsapp", "WhatsApp"
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, related_name="subscription_groups")
+    api_id = models.UUIDField(_("subscription group id"), default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(_("name"), max_length=255)
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel, default=Channel.EMAIL)
+    created_at = models.DateTimeField(_("created at"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("subscription group")
+        verbose_name_plural = _("subscription groups")
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="subscription_group_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SubscriptionState(models.Model):
+    """What a user chose for a subscription group; no row: they never chose (Braze: unknown)."""
+
+    pk = models.CompositePrimaryKey("profile_id", "group_id")
+    profile = models.ForeignKey(Profile, models.CASCADE, related_name="subscription_states")
+    group = models.ForeignKey(SubscriptionGroup, models.CASCADE, db_index=False, related_name="states")
+    is_subscribed = models.BooleanField(_("subscribed"))
+    changed_at = models.DateTimeField(_("last changed"), db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["group", "is_subscribed"], name="subscription_group_state")]
+
+    def __str__(self) -> str:
+        return f"{self.profile_id} {self.group_id}: {self.is_subscribed}"
 
 
 class IdentityChange(models.Model):
@@ -209,6 +289,9 @@ class CustomAttribute(models.Model):
     name = models.CharField(_("name"), max_length=255)
     type = models.CharField(_("type"), max_length=10, choices=AttributeType)
     created_at = models.DateTimeField(_("first seen"), db_default=Now())
+    #: How many users had it at ``counted_at``: see ``profiles.catalogue.count_users``.
+    users = models.BigIntegerField(_("users"), default=0, db_default=0)
+    counted_at = models.DateTimeField(_("counted at"), null=True)
 
     class Meta:
         verbose_name = _("custom attribute")
@@ -227,6 +310,7 @@ class CustomEvent(models.Model):
     count = models.BigIntegerField(_("times performed"), default=0)
     created_at = models.DateTimeField(_("first seen"), db_default=Now())
     last_at = models.DateTimeField(_("last seen"), db_default=Now())
+    keeps_properties = models.BooleanField(_("keeps properties"), default=False, db_default=False)
 
     class Meta:
         verbose_name = _("custom event")

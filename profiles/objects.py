@@ -1,19 +1,24 @@
 """The objects of a ``/users/track`` request, checked. Braze: user attributes object, event object, purchase object."""
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 from babel.numbers import list_currencies
 from django.utils import timezone
 
 from profiles import attributes, custom_values
+from profiles.choices import states_of
 from profiles.custom_values import NAME_LIMIT, BadValueError
 from profiles.dates import parse_moment
 from profiles.identities import BadIdentityError, Identity, identity_of
+from profiles.push_tokens import Token, tokens_of
+
+Parsed = TypeVar("Parsed")
 
 QUANTITY_LIMIT: Final = 100
 PROPERTIES_LIMIT: Final = 50 * 1024
@@ -34,6 +39,8 @@ class AttributesObject:
     custom: dict[str, Any] = field(default_factory=dict)
     merging: bool = False
     data_points: int = 0
+    subscriptions: dict[uuid.UUID, bool] = field(default_factory=dict)
+    push_tokens: list[Token] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ def attributes_object(source: Any) -> AttributesObject:
     custom: dict[str, Any] = {}
     merging = source.get("_merge_objects") is True
     for name, value in source.items():
-        if name in attributes.NOT_ATTRIBUTES:
+        if name in attributes.NOT_ATTRIBUTES or name in attributes.OWN_TABLES:
             continue
         if name in attributes.COLUMNS:
             _set_column(columns, name, value)
@@ -81,7 +88,24 @@ def attributes_object(source: Any) -> AttributesObject:
             _check_custom(name, value, merging)
             custom[name] = value
     counted = [name for name in source if name not in attributes.NOT_ATTRIBUTES | attributes.FREE_FIELDS]
-    return AttributesObject(identity, update_only, columns, kept, custom, merging, len(counted))
+    return AttributesObject(
+        identity,
+        update_only,
+        columns,
+        kept,
+        custom,
+        merging,
+        len(counted),
+        subscriptions=_parsed(source, "subscription_groups", states_of),
+        push_tokens=_parsed(source, "push_tokens", tokens_of),
+    )
+
+
+def _parsed(source: Mapping[str, Any], name: str, parse: Callable[[Any], Parsed]) -> Parsed:
+    try:
+        return parse(source.get(name))
+    except ValueError:
+        raise BadObjectError(f"'{name}' is not valid") from None
 
 
 def _set_column(columns: dict[str, Any], name: str, value: Any) -> None:

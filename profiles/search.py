@@ -1,13 +1,14 @@
 """Finding one user by any of their names. Braze: Search Users."""
 
-from profiles.models import Alias, Profile
+from profiles.models import Alias, DeprecatedId, Device, Profile
 
 #: One name can be that of several users: an email address, or an alias under two labels.
 LIMIT = 50
 
 
 def search(workspace_id: int, text: str) -> list[Profile]:
-    """The users that have exactly ``text`` as external id, braze id, alias name, email (in any case) or phone number.
+    """The users that have exactly ``text`` as external id (also a deprecated one), braze id, alias name, device id,
+    email (in any case) or phone number.
 
     Each way is one look into an index, whatever the number of users.
     """
@@ -15,11 +16,15 @@ def search(workspace_id: int, text: str) -> list[Profile]:
     if not text or "\x00" in text:
         return []
     mine = Profile.objects.filter(workspace_id=workspace_id).order_by()
-    by_alias = Alias.objects.filter(workspace_id=workspace_id, name=text).values("profile_id")[:LIMIT]
+    named = [
+        Alias.objects.filter(workspace_id=workspace_id, name=text),
+        Device.objects.filter(workspace_id=workspace_id, device_id=text),
+        DeprecatedId.objects.filter(workspace_id=workspace_id, external_id=text),
+    ]
     ways = [
         mine.filter(external_id=text),
         mine.filter(braze_id=text.lower()),
-        mine.filter(pk__in=by_alias),
+        *(mine.filter(pk__in=rows.values("profile_id")[:LIMIT]) for rows in named),
         mine.filter(email__in={text, text.lower()}),
         mine.filter(phone=text),
     ]

@@ -1,48 +1,28 @@
 """The engine behind ``/users/track``: a batch of attributes, events and purchases in a fixed number of statements.
 
-Architecture, decision 5. Locks are always taken in one order (new attribute names, new external ids, new aliases,
-profiles by id, counters), so any number of requests about the same users wait for each other and none deadlocks.
+Architecture, decision 5. Locks are always taken in one order (new attribute names, new names of users, profiles by id,
+what belongs to them, counters), so any number of requests about the same users wait for each other and none deadlocks.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-import orjson
-from django.db import connection, transaction
-
-from currents.log import append_events
-from profiles.behaviours import bought, custom_event
+from currents.log import NewEvent, append_events
+from profiles.behaviours import bought, custom_event, location, subscription_changes
 from profiles.catalogue import declare_attributes, log_app_uses, log_custom_events
+from profiles.counters import Deed, Kind, record
 from profiles.custom_values import changed
-from profiles.identities import Identity, find_or_create
+from profiles.identities import Identity
+from profiles.names import find_or_create
 from profiles.objects import AttributesObject, EventObject, PurchaseObject
+from profiles.push_tokens import store_tokens
+from profiles.rows import Row, at_once, lock, save
+from profiles.subscriptions import Choice, peers, store_choices
 from workspaces.data_points import log_data_points
 
 AnyObject = TypeVar("AnyObject", AttributesObject, EventObject, PurchaseObject)
-
-#: The columns that a request can change, with their SQL types.
-WRITABLE: Final = {
-    "country": "text",
-    "date_of_birth": "date",
-    "email": "text",
-    "email_subscribe": "text",
-    "first_name": "text",
-    "first_used_at": "timestamptz",
-    "gender": "text",
-    "home_city": "text",
-    "language": "text",
-    "last_name": "text",
-    "last_used_at": "timestamptz",
-    "phone": "text",
-    "push_subscribe": "text",
-    "time_zone": "text",
-    "custom_attributes": "jsonb",
-    "other_fields": "jsonb",
-}
-_JSON: Final = ("custom_attributes", "other_fields")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +39,7 @@ class Batch:
         yield from self.purchases
 
 
-@dataclass(slots=True)
-class _Row:
-    """A locked profile: its names, its columns before, and what they become."""
-
-    id: int
-    external_id: str | None
-    braze_id: str
-    before: dict[str, Any]
-    after: dict[str, Any] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.after = dict(self.before)
-
-    def as_user(self) -> dict[str, Any]:
-        """The arguments of ``NewEvent`` that name this user."""
-        return {
-            "external_user_id": self.external_id,
-            "user_id": self.braze_id,
-            "timezone": self.after["time_zone"] or None,
-        }
-
-    def used(self, moment: datetime) -> None:
-        """Note that the user did something at ``moment``."""
-        first, last = self.after["first_used_at"], self.after["last_used_at"]
-        self.after["first_used_at"] = min(first, moment) if first else moment
-        self.after["last_used_at"] = max(last, moment) if last else moment
-
-
-@transaction.atomic
+@at_once
 def track(workspace_id: int, batch: Batch) -> None:
     """Apply ``batch`` in one transaction: profiles, event log, catalogues and data points, all of it or nothing.
 
@@ -99,20 +51,28 @@ def track(workspace_id: int, batch: Batch) -> None:
         {one.identity for one in batch},
         {one.identity for one in batch if not one.update_only},
     )
-    rows = _locked(ids)
+    rows = lock({*ids.values(), *_peers(workspace_id, batch.attributes, ids)})
     attributes = list(_about(batch.attributes, ids, rows))
     events = list(_about(batch.events, ids, rows))
     purchases = list(_about(batch.purchases, ids, rows))
     for row, change in attributes:
         _set_attributes(row, change, types)
-    deeds: list[tuple[_Row, EventObject | PurchaseObject]] = [*events, *purchases]
+    deeds: list[tuple[Row, EventObject | PurchaseObject]] = [*events, *purchases]
     for row, deed in deeds:
         row.used(deed.time)
-    _save([row for row in rows.values() if row.after != row.before])
+    save(rows.values())
+    store_tokens(workspace_id, ((row.id, token) for row, change in attributes for token in change.push_tokens))
+    choices = [
+        Choice(row.id, group, state) for row, change in attributes for group, state in change.subscriptions.items()
+    ]
+    chosen = store_choices(workspace_id, rows, choices, spreading=True)
+    record(workspace_id, [*map(_event_deed, events), *map(_purchase_deed, purchases)])
     log_app_uses(workspace_id, ((row.id, deed.app_id, deed.time) for row, deed in deeds if deed.app_id))
     append_events(
         workspace_id,
         [
+            *_changes(rows.values(), attributes),
+            *chosen,
             *(custom_event(event, row.as_user()) for row, event in events),
             *(piece for row, purchase in purchases for piece in bought(purchase, row.as_user())),
         ],
@@ -122,6 +82,31 @@ def track(workspace_id: int, batch: Batch) -> None:
     log_data_points(workspace_id, "attributes", sum(change.data_points for _, change in attributes))
     log_data_points(workspace_id, "events", len(events))
     log_data_points(workspace_id, "purchases", sum(purchase.quantity for _, purchase in purchases))
+
+
+def _peers(workspace_id: int, attributes: Iterable[AttributesObject], ids: Mapping[Identity, int]) -> set[int]:
+    """Users who share an email address with one whose subscription groups are set: theirs are set too (Braze)."""
+    choosing = [one for one in attributes if one.subscriptions]
+    emails = {one.columns["email"] for one in choosing if one.columns.get("email")}
+    return peers(workspace_id, {ids[one.identity] for one in choosing if one.identity in ids}, emails)
+
+
+def _event_deed(done: tuple[Row, EventObject]) -> Deed:
+    row, event = done
+    return Deed(row.id, Kind.EVENT, event.name, event.time, properties=event.properties)
+
+
+def _purchase_deed(done: tuple[Row, PurchaseObject]) -> Deed:
+    row, one = done
+    return Deed(row.id, Kind.PURCHASE, one.product_id, one.time, one.quantity, one.currency, one.price)
+
+
+def _changes(rows: Iterable[Row], attributes: Iterable[tuple[Row, AttributesObject]]) -> Iterator[NewEvent]:
+    """The events that setting attributes causes: changes of subscription, and places."""
+    for row in rows:
+        yield from subscription_changes(row.before, row.after, row.as_user())
+    for row, change in attributes:
+        yield from location(change.kept.get("current_location"), row.as_user())
 
 
 def _first_values(changes: Iterable[AttributesObject]) -> dict[str, Any]:
@@ -134,31 +119,9 @@ def _first_values(changes: Iterable[AttributesObject]) -> dict[str, Any]:
     return values
 
 
-def _locked(ids: dict[Identity, int]) -> dict[int, _Row]:
-    """Lock the profiles in the order of their ids and read them; one that was deleted meanwhile is left out."""
-    wanted = sorted(set(ids.values()))
-    if not wanted:
-        return {}
-    columns = ", ".join(f"{name}::text" if name in _JSON else name for name in WRITABLE)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT id, external_id, braze_id, {columns} FROM profiles_profile"  # noqa: S608 - names of ours
-            " WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
-            [wanted],
-        )
-        return {row[0]: _row(row) for row in cursor.fetchall()}
-
-
-def _row(values: tuple[Any, ...]) -> _Row:
-    before = dict(zip(WRITABLE, values[3:], strict=True))
-    for name in _JSON:
-        before[name] = orjson.loads(before[name])
-    return _Row(values[0], values[1], values[2], before)
-
-
 def _about(
-    objects: Iterable[AnyObject], ids: dict[Identity, int], rows: dict[int, _Row]
-) -> Iterator[tuple[_Row, AnyObject]]:
+    objects: Iterable[AnyObject], ids: Mapping[Identity, int], rows: Mapping[int, Row]
+) -> Iterator[tuple[Row, AnyObject]]:
     """Each object with the row that it is about; an object about nobody is left out."""
     for one in objects:
         row = rows.get(ids.get(one.identity, 0))
@@ -166,7 +129,7 @@ def _about(
             yield row, one
 
 
-def _set_attributes(row: _Row, change: AttributesObject, types: dict[str, str]) -> None:
+def _set_attributes(row: Row, change: AttributesObject, types: Mapping[str, str]) -> None:
     row.after |= change.columns
     row.after["other_fields"] = _without_nulls({**row.after["other_fields"], **change.kept})
     custom = dict(row.after["custom_attributes"])
@@ -175,26 +138,5 @@ def _set_attributes(row: _Row, change: AttributesObject, types: dict[str, str]) 
     row.after["custom_attributes"] = _without_nulls(custom)
 
 
-def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
+def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _save(rows: Sequence[_Row]) -> None:
-    """Write the changed rows, all columns of all of them, in one statement."""
-    if not rows:
-        return
-    assignments = ", ".join(f"{name} = new.{name}" for name in WRITABLE)
-    arrays = ", ".join(f"%s::text[]::{kind}[]" if kind == "jsonb" else f"%s::{kind}[]" for kind in WRITABLE.values())
-    values = [
-        [orjson.dumps(row.after[name]).decode() if name in _JSON else row.after[name] for row in rows]
-        for name in WRITABLE
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            UPDATE profiles_profile SET {assignments}, updated_at = now()
-            FROM unnest(%s::bigint[], {arrays}) AS new (id, {", ".join(WRITABLE)})
-            WHERE profiles_profile.id = new.id
-            """,  # noqa: S608 - names of ours
-            [[row.id for row in rows], *values],
-        )

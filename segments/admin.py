@@ -10,14 +10,17 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from profiles.models import Profile
 from segments import builder, editing
 from segments.engine import evaluate
 from segments.models import Segment
+from segments.panels import segments_of
 from segments.schema import schema
 from segments.screens import BadRequestError, json_answer, json_body
 from segments.texts import builder_texts
@@ -73,6 +76,7 @@ class SegmentAdmin(WorkspaceAdmin):
             self.route("values/", require_GET(self.values_view), "values"),
             self.route("preview/", require_POST(self.preview_view), "preview"),
             self.route("schema.json", require_GET(self.schema_view), "schema"),
+            self.route("of-user/<int:pk>/", require_GET(self.of_user_view), "of_user"),
             self.route("<int:pk>/change/", self.builder_view, "change"),
             self.route("<int:pk>/save/", require_POST(self.save_view), "save"),
             self.route("<int:pk>/history/", require_GET(self.versions_view), "history"),
@@ -135,6 +139,14 @@ class SegmentAdmin(WorkspaceAdmin):
             return _refusal(error)
         editing.note_size(segment, segment.version, size)
         return json_answer({"size": size})
+
+    @needs(Action.VIEW_SEGMENTS)
+    def of_user_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The inside of the panel on a user's page (see ``segments.panels``)."""
+        workspace = workspace_in(request)
+        user = get_object_or_404(Profile, pk=pk, workspace=workspace)
+        found = segments_of(workspace, user.pk)
+        return render(request, "segments/of_user.html", {"segments": found.segments, "broken": found.broken})
 
     # --- The builder -----------------------------------------------------------------------------------------------
 

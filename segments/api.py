@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from segments import openapi
 from segments.models import Segment
 from segments.tree import Tree
 from segments.words import Words, tree_of
@@ -23,6 +24,7 @@ class SegmentList(APIView):
 
     endpoint = "segments.list"
 
+    @openapi.segment_list
     def get(self, request: Request) -> Response:
         page = _page(request.query_params.get("page", "0"))
         direction = request.query_params.get("sort_direction", "asc")
@@ -44,6 +46,7 @@ class SegmentDetails(APIView):
 
     endpoint = "segments.details"
 
+    @openapi.segment_details
     def get(self, request: Request) -> Response:
         segment = _segment(request, request.query_params.get("segment_id", ""))
         tree = tree_of(segment.filters)

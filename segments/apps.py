@@ -7,4 +7,4 @@ class SegmentsConfig(AppConfig):
     verbose_name = _("Engagement")
 
     def ready(self) -> None:
-        from segments import usage  # noqa: F401 - registers with the floor below
+        from segments import panels, usage  # noqa: F401 - they register with the floors below

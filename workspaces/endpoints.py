@@ -8,6 +8,21 @@ from django.utils.translation import gettext_lazy as _
 
 ENDPOINTS: Final[dict[str, str]] = {
     "users.track": "POST /users/track",
+    "users.track.bulk": "POST /users/track/bulk",
+    "users.alias.new": "POST /users/alias/new",
+    "users.alias.update": "POST /users/alias/update",
+    "users.identify": "POST /users/identify",
+    "users.merge": "POST /users/merge",
+    "users.delete": "POST /users/delete",
+    "users.external_ids.rename": "POST /users/external_ids/rename",
+    "users.external_ids.remove": "POST /users/external_ids/remove",
+    "users.export.ids": "POST /users/export/ids",
+    "subscription.status.get": "GET /subscription/status/get",
+    "subscription.status.set": "POST /subscription/status/set",
+    "subscription.groups.get": "GET /subscription/user/status",
+    "custom_attributes.get": "GET /custom_attributes",
+    "events.list": "GET /events/list",
+    "events.get": "GET /events",
     "currents.events": "POST /currents/events",
     "segments.list": "GET /segments/list",
     "segments.details": "GET /segments/details",
@@ -16,6 +31,9 @@ ENDPOINTS: Final[dict[str, str]] = {
 #: The headings under which the permissions are chosen, by the part of their names before the dot.
 GROUPS: Final[dict[str, str | Promise]] = {
     "users": _("User data"),
+    "subscription": _("Subscription groups"),
+    "custom_attributes": _("Custom attributes"),
+    "events": _("Custom events"),
     "currents": _("Currents"),
     "segments": _("Segments"),
 }

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import IntervalSchedule
 
+from workspaces.addresses import BadRangeError, parse_ranges
 from workspaces.endpoints import ENDPOINTS
 from workspaces.models import ApiKey, App, Membership, User, Workspace
 from workspaces.roles import Role
@@ -23,9 +24,30 @@ class ApiKeyForm(forms.ModelForm):
         error_messages={"required": _("Choose at least one permission.")},
     )
 
+    allowed_ranges = forms.CharField(
+        label=_("Allowed IP ranges"),
+        required=False,
+        max_length=5_000,
+        widget=forms.Textarea(attrs={"rows": 3, "placeholder": "203.0.113.0/24"}),
+        help_text=_(
+            "One address or range in CIDR notation a line. Requests from elsewhere are refused. "
+            "Leave it empty to allow every address."
+        ),
+    )
+
     class Meta:
         model = ApiKey
         fields = ["name", "permissions"]
+
+    def clean_allowed_ranges(self) -> list[str]:
+        """The ranges as the key stores them."""
+        try:
+            return parse_ranges(self.cleaned_data["allowed_ranges"])
+        except BadRangeError as error:
+            raise ValidationError(
+                _("“%(text)s” is not an IP address or range. Write it like 203.0.113.7 or 203.0.113.0/24."),
+                params={"text": str(error)},
+            ) from None
 
 
 class WorkspaceForm(forms.ModelForm):

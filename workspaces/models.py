@@ -145,6 +145,10 @@ class ApiKey(KeyModel):
         default=list,
         blank=True,
     )
+    #: In CIDR notation; none: from everywhere. See ``workspaces.addresses``.
+    allowed_ranges = ArrayField(
+        models.CharField(max_length=50), verbose_name=_("allowed IP ranges"), default=list, blank=True
+    )
 
     class Meta:
         verbose_name = _("API key")

@@ -3,6 +3,8 @@
 Braze: API overview. Errors are ``{"message": "..."}``; a bad key is 401, a body that cannot be used 400.
 """
 
+import json
+import re
 import zlib
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,12 +14,14 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpResponse
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from workspaces.addresses import client_address, is_allowed
 from workspaces.models import ApiKey, Workspace
 
 if TYPE_CHECKING:
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 NESTING_LIMIT = 64
+#: Where an integer of so many digits may stand; in a string it does no harm.
+_LONG_NUMBER = re.compile(rb"(?:^|[:,\[\s])-?\d{19,}(?:[,\]}\s]|$)")
 
 
 class BodyTooLarge(exceptions.APIException):
@@ -43,6 +49,11 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = ApiKey.find(secret.strip().decode("latin-1"))
         if key is None:
             raise exceptions.AuthenticationFailed("Invalid API key")
+        address = client_address(request.META)
+        if not is_allowed(address, key.allowed_ranges):
+            raise exceptions.AuthenticationFailed(
+                f"Unauthorized access: this API key is not accepted from the IP address {address}"
+            )
         key.touch()
         return None, key
 
@@ -97,23 +108,34 @@ def read_body(request: Any, limit: int | None = None) -> bytes:
     return body
 
 
-def read_json(request: Any) -> Any:
+def read_json(request: Any, limit: int | None = None) -> Any:
     """The request's body as JSON (see ``read_body``). An empty body is an empty object.
 
-    Raises ParseError when it is not JSON in UTF-8 or is nested deeper than NESTING_LIMIT.
+    Raises ParseError when it is not JSON in UTF-8, is nested deeper than NESTING_LIMIT, or holds what cannot be stored
+    exactly.
     """
-    body = read_body(request)
+    body = read_body(request, limit)
     if not body.strip():
         return {}
     if b"\\u0000" in body:
         _refuse_nul(body)
     try:
         value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise exceptions.ParseError("The request body is not valid JSON.") from None
+    except orjson.JSONDecodeError as error:
+        # What is wrong and where, for example "lone leading surrogate in hex escape"; never what the body holds.
+        raise exceptions.ParseError(f"The request body is not valid JSON: {error}.") from None
     if _depth_exceeds(value, NESTING_LIMIT):
         raise exceptions.ParseError(f"The request body is nested deeper than {NESTING_LIMIT} levels.")
+    if _LONG_NUMBER.search(body):
+        json.loads(body, parse_int=_refuse_long_number)
     return value
+
+
+def _refuse_long_number(digits: str) -> None:
+    """orjson makes a float of an integer beyond 64 bits: it is refused by name rather than stored as another number."""
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
+        shown = digits if len(digits) <= 40 else f"{digits[:40]}…"
+        raise exceptions.ParseError(f"The number {shown} is beyond 64 bits. Send it as a string.")
 
 
 def _refuse_nul(body: bytes) -> None:
@@ -141,9 +163,21 @@ class JsonParser(BaseParser):
     """JSON in, whatever the content type says: real clients send all kinds."""
 
     media_type = "*/*"
+    #: The largest body, in bytes, where it is not REST_BODY_LIMIT.
+    limit: int | None = None
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        return read_json(parser_context["request"]._request)
+        return read_json(parser_context["request"]._request, self.limit)
+
+
+class AlwaysJson(BaseContentNegotiation):
+    """JSON out, whatever the request says it accepts."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return next(iter(parsers), None)
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
 
 
 class JsonRenderer(BaseRenderer):
@@ -152,7 +186,13 @@ class JsonRenderer(BaseRenderer):
     charset = None
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return b"" if data is None else orjson.dumps(data, default=str)
+        if data is None:
+            return b""
+        try:
+            return orjson.dumps(data, default=str)
+        except TypeError:
+            # A float such as 1e22 comes back from PostgreSQL as an integer, which orjson refuses beyond 64 bits.
+            return json.dumps(data, default=str, ensure_ascii=False).encode()
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | HttpResponse | None:

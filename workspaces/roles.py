@@ -17,6 +17,9 @@ class Action(models.TextChoices):
     VIEW_SEGMENTS = "view_segments", _("See segments")
     EDIT_SEGMENTS = "edit_segments", _("Create and edit segments")
     VIEW_USERS = "view_users", _("Search and see users")
+    IMPORT_USERS = "import_users", _("Import users from files")
+    DELETE_USERS = "delete_users", _("Delete users")
+    MANAGE_EVENTS = "manage_events", _("Choose the custom events whose properties are kept")
     VIEW_COHORTS = "view_cohorts", _("See partners, cohorts and sync runs")
     MANAGE_PARTNERS = "manage_partners", _("Connect partners, make and invalidate data import keys")
     VIEW_CURRENTS = "view_currents", _("See Currents and their deliveries")
@@ -35,6 +38,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Action]]] = {
             Action.VIEW_SEGMENTS,
             Action.EDIT_SEGMENTS,
             Action.VIEW_USERS,
+            Action.IMPORT_USERS,
             Action.VIEW_COHORTS,
             Action.VIEW_CURRENTS,
             Action.VIEW_DATA_POINTS,

@@ -18,7 +18,13 @@ Entry = tuple[str | Promise, str, Action | None]
 NAVIGATION: tuple[tuple[str | Promise | None, tuple[Entry, ...]], ...] = (
     (None, ((_("Home"), "admin:index", None),)),
     (_("Engagement"), ((_("Segments"), "admin:segments_segment_changelist", Action.VIEW_SEGMENTS),)),
-    (_("Audience"), ((_("Search Users"), "admin:profiles_profile_changelist", Action.VIEW_USERS),)),
+    (
+        _("Audience"),
+        (
+            (_("Search Users"), "admin:profiles_profile_changelist", Action.VIEW_USERS),
+            (_("Import Users"), "admin:profiles_userimport_changelist", Action.IMPORT_USERS),
+        ),
+    ),
     (
         _("Analytics"),
         (

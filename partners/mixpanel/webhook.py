@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from partners import changes, copies
+from partners.mixpanel import openapi
 from partners.mixpanel.members import as_groups, identifiers_of
 from partners.models import Cohort, DataImportKey, Integration
 from partners.validation import NAME_LIMIT, InvalidKey, storable
@@ -38,6 +39,7 @@ class Webhook(APIView):
     authentication_classes = ()
     permission_classes = ()
 
+    @openapi.webhook
     def post(self, request: Request, integration_id: str) -> Response:
         """200 ``{"action", "status": "success"}``; a refusal is handled by ``handle_exception``."""
         self.action: Any = None

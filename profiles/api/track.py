@@ -1,21 +1,30 @@
-"""``POST /users/track``. Braze: Track users."""
+"""``POST /users/track`` and ``POST /users/track/bulk``. Braze: track users; create and update users (bulk)."""
 
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from profiles.objects import BadObjectError, attributes_object, event_object, purchase_object
+from profiles.api import descriptions
+from profiles.api.requests import array_of, body_of, checked
+from profiles.objects import attributes_object, event_object, purchase_object
 from profiles.tracking import Batch, track
-from workspaces.rest import workspace_of
-
-Checked = TypeVar("Checked")
+from workspaces.rest import JsonParser, workspace_of
 
 OBJECTS_LIMIT: Final = 75
+BULK_OBJECTS_LIMIT: Final = 1_000
+BULK_USER_LIMIT: Final = 100
+BULK_BODY_LIMIT: Final = 2 * 1024 * 1024
 NOTHING_USABLE: Final = "Valid data must be provided in the 'attributes', 'events', or 'purchases' fields."
+_ARRAYS: Final[dict[str, Callable[[Any], Any]]] = {
+    "attributes": attributes_object,
+    "events": event_object,
+    "purchases": purchase_object,
+}
 
 
 class TrackView(APIView):
@@ -26,17 +35,20 @@ class TrackView(APIView):
     """
 
     endpoint = "users.track"
+    limit = OBJECTS_LIMIT
 
+    @descriptions.track
     def post(self, request: Request) -> Response:
-        body = request.data
-        if not isinstance(body, dict):
-            raise exceptions.ParseError("The request body must be a JSON object.")
+        body = body_of(request)
         errors: list[dict[str, Any]] = []
-        batch = Batch(
-            _checked(body, "attributes", attributes_object, errors),
-            _checked(body, "events", event_object, errors),
-            _checked(body, "purchases", purchase_object, errors),
-        )
+        arrays = {
+            name: array_of(
+                body, name, self.limit, f"Max Input Length Exceeded: '{name}' holds more than {self.limit} objects."
+            )
+            for name in _ARRAYS
+        }
+        batch = Batch(**{name: checked(arrays[name], name, check, errors) for name, check in _ARRAYS.items()})
+        self.check(arrays, batch)
         if not any(True for _ in batch):
             answer: dict[str, Any] = {"message": NOTHING_USABLE}
             if errors:
@@ -45,25 +57,35 @@ class TrackView(APIView):
         track(workspace_of(request).pk, batch)
         return Response(_success(body, batch, errors), status=status.HTTP_201_CREATED)
 
+    def check(self, arrays: dict[str, list[Any]], batch: Batch) -> None:
+        """Refuse a request as a whole. Raises ParseError."""
 
-def _checked(
-    body: dict[str, Any], name: str, check: Callable[[Any], Checked], errors: list[dict[str, Any]]
-) -> list[Checked]:
-    """The usable objects of one array of the body; why the others are not goes to ``errors``."""
-    sources = body.get(name)
-    if sources is None:
-        return []
-    if not isinstance(sources, list):
-        raise exceptions.ParseError(f"'{name}' must be an array of objects.")
-    if len(sources) > OBJECTS_LIMIT:
-        raise exceptions.ParseError(f"Max Input Length Exceeded: '{name}' holds more than {OBJECTS_LIMIT} objects.")
-    usable = []
-    for index, source in enumerate(sources):
-        try:
-            usable.append(check(source))
-        except BadObjectError as error:
-            errors.append({"type": str(error), "input_array": name, "index": index})
-    return usable
+
+class BulkParser(JsonParser):
+    limit = BULK_BODY_LIMIT
+
+
+class BulkTrackView(TrackView):
+    """As ``/users/track``, for larger requests: 1,000 objects together, at most 100 of one user, 2 MB."""
+
+    endpoint = "users.track.bulk"
+    limit = BULK_OBJECTS_LIMIT
+    parser_classes = [BulkParser]
+
+    @descriptions.track_bulk
+    def post(self, request: Request) -> Response:
+        return super().post(request)
+
+    def check(self, arrays: dict[str, list[Any]], batch: Batch) -> None:
+        if sum(map(len, arrays.values())) > BULK_OBJECTS_LIMIT:
+            raise exceptions.ParseError(
+                f"Max Input Length Exceeded: the request holds more than {BULK_OBJECTS_LIMIT} objects."
+            )
+        busiest = Counter(one.identity for one in batch).most_common(1)
+        if busiest and busiest[0][1] > BULK_USER_LIMIT:
+            raise exceptions.ParseError(
+                f"Max Input Length Exceeded: the request holds more than {BULK_USER_LIMIT} objects of one user."
+            )
 
 
 def _success(body: dict[str, Any], batch: Batch, errors: list[dict[str, Any]]) -> dict[str, Any]:

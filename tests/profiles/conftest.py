@@ -5,6 +5,7 @@ import orjson
 import pytest
 from django.test import Client
 
+from workspaces.endpoints import ENDPOINTS
 from workspaces.models import ApiKey, Workspace
 
 Post = Callable[..., Any]
@@ -18,7 +19,7 @@ def workspace(db: None) -> Workspace:
 @pytest.fixture
 def post(workspace: Workspace) -> Post:
     """Posts JSON with a key of the workspace that may do everything."""
-    _, key = ApiKey.make(workspace=workspace, name="All", permissions=["users.track"])
+    _, key = ApiKey.make(workspace=workspace, name="All", permissions=list(ENDPOINTS))
 
     def send(path: str, body: Any, **headers: str) -> Any:
         headers = {"Authorization": f"Bearer {key.secret}", **headers}
@@ -36,3 +37,14 @@ def track(post: Post) -> Post:
         return post("/users/track", arrays)
 
     return send
+
+
+@pytest.fixture
+def get(workspace: Workspace) -> Post:
+    """Gets an address with a key of the workspace that may do everything; the query by keyword."""
+    _, key = ApiKey.make(workspace=workspace, name="Reader", permissions=list(ENDPOINTS))
+
+    def fetch(path: str, query: Any = None) -> Any:
+        return Client().get(path, query or {}, headers={"Authorization": f"Bearer {key.secret}"})
+
+    return fetch

@@ -1,17 +1,23 @@
-"""Audience > Search Users with the page of a user; Analytics > Custom Events."""
+"""Audience > Search Users, with the page of a user."""
 
 from typing import Any
 
 import orjson
 from django.contrib import admin
-from django.db.models import F
-from django.http import HttpRequest, HttpResponse
+from django.contrib.admin.models import DELETION
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
 
-from profiles.models import CustomAttribute, CustomEvent, Profile
+from profiles.counters import habits
+from profiles.deleting import delete_profiles
+from profiles.exporting import export_users
+from profiles.models import CustomAttribute, Profile
 from profiles.panels import panels
 from profiles.search import newest, search
+from profiles.timeline import timeline
 from workspaces.admin_base import WorkspaceAdmin, needs, workspace_in
 from workspaces.roles import Action
 
@@ -41,6 +47,8 @@ class ProfileAdmin(WorkspaceAdmin):
         return [
             self.route("", self.search_screen, "changelist"),
             self.route("<int:pk>/", self.user_screen, "change"),
+            self.route("<int:pk>/export.json", self.export, "export"),
+            self.route("<int:pk>/delete/", require_POST(self.delete_user), "delete_user"),
         ]
 
     @needs(Action.VIEW_USERS)
@@ -63,30 +71,35 @@ class ProfileAdmin(WorkspaceAdmin):
             "other": [(name, _shown(value)) for name, value in sorted(profile.other_fields.items())],
             "aliases": profile.aliases.order_by("label", "name"),
             "devices": profile.devices.select_related("app").order_by("device_id"),
+            "subscriptions": profile.subscription_states.select_related("group").order_by("group__name"),
+            "push_tokens": profile.push_tokens.select_related("app").order_by("pk"),
             "app_uses": profile.app_uses.select_related("app").order_by("-last_used_at"),
+            "habits": habits([pk]).get(pk, []),
+            "timeline": timeline(profile),
             "panels": panels(request, profile),
         }
         return self.screen(request, "profiles/user.html", context)
 
-
-@admin.register(CustomEvent)
-class CustomEventAdmin(WorkspaceAdmin):
-    """The names that came in: custom events with their counts, custom attributes with their types."""
-
-    view_action = Action.VIEW_USERS
-
-    def get_urls(self) -> list[URLPattern]:
-        return [self.route("", self.list_screen, "changelist")]
-
     @needs(Action.VIEW_USERS)
-    def list_screen(self, request: HttpRequest) -> HttpResponse:
-        workspace = workspace_in(request)
-        context = {
-            "title": _("Custom Events"),
-            "events": self.get_queryset(request).order_by(F("count").desc(), "name"),
-            "attributes": CustomAttribute.objects.filter(workspace=workspace).order_by("name"),
-        }
-        return self.screen(request, "profiles/custom_events.html", context)
+    def export(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Everything that is held of the user, as a file; what they may ask for by law."""
+        profile: Profile = self.get(request, pk=pk)
+        content = orjson.dumps(export_users([pk])[0], option=orjson.OPT_INDENT_2)
+        self.log(request, profile, _("Exported the user."))
+        response = HttpResponse(content, content_type="application/json")
+        response["Content-Disposition"] = f'attachment; filename="user-{profile.braze_id}.json"'
+        return never_cache(lambda request: response)(request)
+
+    @needs(Action.DELETE_USERS)
+    def delete_user(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Delete the user for ever, with everything that is held of them beside the event log."""
+        profile: Profile = self.get(request, pk=pk)
+        # The log says who was deleted by our own id: the others are what was to be forgotten.
+        profile.external_id = None
+        self.log(request, profile, _("Deleted the user."), DELETION)
+        delete_profiles(profile.workspace_id, [pk])
+        self.message_user(request, _("The user was deleted."))
+        return HttpResponseRedirect(reverse("admin:profiles_profile_changelist"))
 
 
 def _label(column: str) -> str:

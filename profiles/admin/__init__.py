@@ -1,0 +1,5 @@
+"""The screens of the Audience group, and Custom Events. Each module registers its own."""
+
+from profiles.admin import events, imports, users
+
+__all__ = ["events", "imports", "users"]

@@ -1,0 +1,162 @@
+"""Everything that we hold of users, in the form of Braze's export. Braze: export user profile by identifier.
+
+A fixed number of statements whatever the number of users, and none for fields that nobody asked for.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from profiles import counters
+from profiles.models import Alias, AppUse, Device, Profile, PushToken
+
+Found = dict[int, Any]
+
+
+def export_users(profile_ids: Collection[int], fields: Collection[str] | None = None) -> list[dict[str, Any]]:
+    """The users with these ids, oldest first, with those of ``fields`` that they have (None: all that there are).
+
+    What is empty is left out (Braze: a missing field is null, false or empty).
+    """
+    wanted = [name for name in FIELDS if fields is None or name in fields]
+    ids = list(profile_ids)
+    profiles = list(Profile.objects.filter(pk__in=ids).order_by("pk"))
+    lists: dict[str, Found] = {name: _LISTS[name](ids) for name in wanted if name in _LISTS}
+    habits = counters.habits(ids) if set(wanted) & _HABITS.keys() else {}
+    users = []
+    for profile in profiles:
+        user: dict[str, Any] = {}
+        for name in wanted:
+            if name in _LISTS:
+                user[name] = lists[name].get(profile.pk)
+            elif name in _HABITS:
+                user[name] = _HABITS[name](habits.get(profile.pk, ()))
+            else:
+                user[name] = _VALUES[name](profile)
+        users.append({name: value for name, value in user.items() if value not in (None, "", [], {})})
+    return users
+
+
+def _iso(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _coordinates(profile: Profile) -> list[Any] | None:
+    """[longitude, latitude]."""
+    place = profile.other_fields.get("current_location")
+    found = [place.get(name) for name in ("longitude", "latitude")] if isinstance(place, dict) else []
+    return found if found and None not in found else None
+
+
+_VALUES: Final[dict[str, Callable[[Profile], Any]]] = {
+    "external_id": lambda one: one.external_id,
+    "braze_id": lambda one: one.braze_id,
+    "created_at": lambda one: _iso(one.created_at),
+    "first_name": lambda one: one.first_name,
+    "last_name": lambda one: one.last_name,
+    "email": lambda one: one.email,
+    "phone": lambda one: one.phone,
+    "dob": lambda one: one.date_of_birth and one.date_of_birth.isoformat(),
+    "home_city": lambda one: one.home_city,
+    "country": lambda one: one.country,
+    "language": lambda one: one.language,
+    "time_zone": lambda one: one.time_zone,
+    "gender": lambda one: one.gender,
+    "random_bucket": lambda one: one.random_bucket,
+    "last_coordinates": _coordinates,
+    "push_subscribe": lambda one: one.push_subscribe,
+    "email_subscribe": lambda one: one.email_subscribe,
+    "custom_attributes": lambda one: one.custom_attributes,
+}
+
+
+def _grouped(pairs: Iterable[tuple[int, dict[str, Any]]]) -> Found:
+    found: Found = {}
+    for profile_id, value in pairs:
+        found.setdefault(profile_id, []).append({name: one for name, one in value.items() if one not in (None, "")})
+    return found
+
+
+def _aliases(ids: Sequence[int]) -> Found:
+    rows = Alias.objects.filter(profile_id__in=ids).order_by("pk").values_list("profile_id", "name", "label")
+    return _grouped((owner, {"alias_name": name, "alias_label": label}) for owner, name, label in rows)
+
+
+def _apps(ids: Sequence[int]) -> Found:
+    uses = AppUse.objects.filter(profile_id__in=ids).select_related("app").order_by("first_used_at", "app_id")
+    return _grouped(
+        (
+            one.profile_id,
+            {
+                "name": one.app.name,
+                "platform": one.app.get_platform_display(),
+                "first_used": _iso(one.first_used_at),
+                "last_used": _iso(one.last_used_at),
+            },
+        )
+        for one in uses
+    )
+
+
+def _devices(ids: Sequence[int]) -> Found:
+    rows = Device.objects.filter(profile_id__in=ids).order_by("pk")
+    return _grouped(
+        (one.profile_id, {"device_id": one.device_id, "model": one.model, "os": one.os_version}) for one in rows
+    )
+
+
+def _tokens(ids: Sequence[int]) -> Found:
+    rows = PushToken.objects.filter(profile_id__in=ids).select_related("app")
+    return _grouped(
+        (
+            one.profile_id,
+            {
+                "app": one.app.name,
+                "platform": one.app.get_platform_display(),
+                "token": one.token,
+                "device_id": one.device_id,
+            },
+        )
+        for one in rows.order_by("pk")
+    )
+
+
+#: Fields that are lists of rows of their own, by profile.
+_LISTS: Final[dict[str, Callable[[Sequence[int]], Found]]] = {
+    "user_aliases": _aliases,
+    "apps": _apps,
+    "devices": _devices,
+    "push_tokens": _tokens,
+}
+
+
+def _totals(habits: Iterable[counters.Habit], kind: str) -> list[dict[str, Any]]:
+    """Name, first, last and count of everything of ``kind``; a product sold in two currencies is one product."""
+    totals: dict[str, dict[str, Any]] = {}
+    for one in habits:
+        if one.kind != kind:
+            continue
+        before = totals.get(one.name, {"first": one.first_at, "last": one.last_at, "count": 0})
+        totals[one.name] = {
+            "name": one.name,
+            "first": min(before["first"], one.first_at),
+            "last": max(before["last"], one.last_at),
+            "count": before["count"] + one.count,
+        }
+    return [{**one, "first": _iso(one["first"]), "last": _iso(one["last"])} for one in totals.values()]
+
+
+def _revenue(habits: Iterable[counters.Habit]) -> float | None:
+    money = [one.money for one in habits if one.kind == counters.Kind.PURCHASE]
+    return float(sum(money)) if money else None
+
+
+#: Fields made of what users did.
+_HABITS: Final[dict[str, Callable[[Iterable[counters.Habit]], Any]]] = {
+    "custom_events": lambda habits: _totals(habits, counters.Kind.EVENT),
+    "purchases": lambda habits: _totals(habits, counters.Kind.PURCHASE),
+    "total_revenue": _revenue,
+}
+FIELDS: Final = (*_VALUES, *_LISTS, *_HABITS)

@@ -1,0 +1,225 @@
+"""Cells of a file become values of attributes. An empty cell changes nothing (Braze: CSV import, blank values)."""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from profiles import attributes, custom_values
+from profiles.dates import as_stored, parse_moment
+from profiles.identities import Identity
+from profiles.importing import mapping
+from profiles.importing.mapping import Column
+from profiles.models import EXTERNAL_ID_LIMIT, AttributeType
+from profiles.stores import RefusedRow
+
+Reason = RefusedRow.Reason
+
+#: A column with few different values is converted once for each of them.
+_REMEMBERED: Final = 4_096
+_INTEGER: Final = re.compile(r"[+-]?\d{1,18}")
+_BOOLEANS: Final = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+_ALIAS_BYTES: Final = 2_500
+
+
+class BadCellError(ValueError):
+    """A cell that cannot become a value; ``reason`` says why."""
+
+    def __init__(self, reason: RefusedRow.Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+class BadRowError(ValueError):
+    """A row that cannot be used, for the CSV of refused rows."""
+
+    def __init__(self, reason: RefusedRow.Reason, column: str = "", value: str = "") -> None:
+        super().__init__(reason.value)
+        self.reason, self.column, self.value = reason, column, value
+
+
+@dataclass(slots=True)
+class Record:
+    """A row, checked: whom it is about, a value (or None) for each column of ``Converter.columns``, and the custom
+    attributes that it sets. ``points`` are its data points.
+    """
+
+    identity: Identity
+    values: list[Any]
+    custom: dict[str, Any]
+    points: int
+
+    def add(self, later: "Record") -> None:
+        """Take over what a later row about the same user sets."""
+        self.values = [old if new is None else new for old, new in zip(self.values, later.values, strict=True)]
+        self.custom |= later.custom
+        self.points += later.points
+
+
+class Converter:
+    """Makes records of rows whose cells mean ``columns``."""
+
+    def __init__(self, header: Sequence[str], columns: Sequence[Column]) -> None:
+        self.header = header
+        targets = {column.target: index for index, column in enumerate(columns)}
+        self._identify = _identifier(targets)
+        defaults = [(i, one.name) for i, one in enumerate(columns) if one.target == mapping.DEFAULT]
+        customs = [(i, one) for i, one in enumerate(columns) if one.target == mapping.CUSTOM]
+        #: The profile's columns that the file sets, in the order of ``Record.values``.
+        self.columns = [attributes.COLUMNS[name][0] for _, name in defaults]
+        self.custom_types = {one.name: one.type for _, one in customs}
+        self._defaults = [
+            (index, _Remembering(default_converter(name)), name not in attributes.FREE_FIELDS)
+            for index, name in defaults
+        ]
+        self._customs = [(index, one.name, _Remembering(custom_converter(one.type))) for index, one in customs]
+
+    def record(self, cells: Sequence[str]) -> Record:
+        """The record that a row makes. Raises BadRowError."""
+        if len(cells) != len(self.header):
+            raise BadRowError(Reason.CELLS)
+        index = 0
+        points = 0
+        values: list[Any] = []
+        custom: dict[str, Any] = {}
+        try:
+            identity = self._identify(cells)
+            for index, known, is_counted in self._defaults:
+                value = known[cells[index]]
+                values.append(value)
+                if is_counted and value is not None:
+                    points += 1
+            for index, name, known in self._customs:
+                value = known[cells[index]]
+                if value is not None:
+                    custom[name] = value
+        except BadCellError as error:
+            if error.reason in (Reason.NO_ID, Reason.BAD_ID):
+                raise BadRowError(error.reason) from None
+            raise BadRowError(error.reason, self.header[index], cells[index]) from None
+        return Record(identity, values, custom, points + len(custom))
+
+
+def _identifier(targets: dict[str, int]) -> Callable[[Sequence[str]], Identity]:
+    if mapping.ALIAS_NAME in targets:
+        name, label = targets[mapping.ALIAS_NAME], targets[mapping.ALIAS_LABEL]
+        return lambda cells: _alias(_id(cells[name]), _id(cells[label]))
+    if mapping.BRAZE_ID in targets:
+        index = targets[mapping.BRAZE_ID]
+        return lambda cells: Identity("braze_id", _id(cells[index]).lower())
+    index = targets[mapping.EXTERNAL_ID]
+    return lambda cells: Identity("external_id", _id(cells[index]))
+
+
+def _id(cell: str) -> str:
+    text = cell.strip()
+    if not text:
+        raise BadCellError(Reason.NO_ID)
+    if len(text) > EXTERNAL_ID_LIMIT:
+        raise BadCellError(Reason.BAD_ID)
+    return text
+
+
+def _alias(name: str, label: str) -> Identity:
+    # An index entry has room for so many bytes.
+    if len(name.encode()) + len(label.encode()) > _ALIAS_BYTES:
+        raise BadCellError(Reason.BAD_ID)
+    return Identity("alias", name, label)
+
+
+class _Remembering(dict[str, Any]):
+    """Values by cell: those that are not there yet are converted. An empty cell has None."""
+
+    def __init__(self, convert: Callable[[str], Any]) -> None:
+        super().__init__({"": None})
+        self._convert = convert
+
+    def __missing__(self, cell: str) -> Any:
+        text = cell.strip()
+        value = self._convert(text) if text else None
+        if len(self) < _REMEMBERED:
+            self[cell] = value
+        return value
+
+
+def default_converter(name: str) -> Callable[[str], Any]:
+    """What makes a value of a default attribute out of a cell; None for one that changes nothing."""
+
+    def convert(cell: str) -> Any:
+        try:
+            found = attributes.column_value(name, cell)
+        except attributes.BadFieldError:
+            raise BadCellError(Reason.BAD_VALUE) from None
+        return found[1] if found else None
+
+    return convert
+
+
+def custom_converter(kind: str) -> Callable[[str], Any]:
+    """What makes a value of a custom attribute of that type (``AttributeType``) out of a cell."""
+    return {
+        AttributeType.STRING: _string,
+        AttributeType.NUMBER: _number,
+        AttributeType.BOOLEAN: _boolean,
+        AttributeType.DATE: _date,
+        AttributeType.ARRAY: _array,
+        AttributeType.OBJECT: _object,
+    }[AttributeType(kind)]
+
+
+def _string(cell: str) -> str:
+    if len(cell) > attributes.TEXT_LIMIT:
+        raise BadCellError(Reason.TOO_LONG)
+    return cell
+
+
+def _number(cell: str) -> int | float:
+    if _INTEGER.fullmatch(cell):
+        return int(cell)
+    try:
+        value = float(cell)
+    except ValueError:
+        raise BadCellError(Reason.NO_NUMBER) from None
+    if not math.isfinite(value) or "_" in cell:
+        raise BadCellError(Reason.NO_NUMBER)
+    return value
+
+
+def _boolean(cell: str) -> bool:
+    value = _BOOLEANS.get(cell.lower())
+    if value is None:
+        raise BadCellError(Reason.NO_BOOLEAN)
+    return value
+
+
+def _date(cell: str) -> str:
+    moment = parse_moment(cell)
+    if moment is None:
+        raise BadCellError(Reason.NO_DATE)
+    return as_stored(moment)
+
+
+def _array(cell: str) -> Any:
+    """A JSON array, or texts separated by commas."""
+    if not cell.startswith("["):
+        return [one.strip() for one in cell.split(",") if one.strip()][-custom_values.ARRAY_LIMIT :]
+    value = _json(cell, list, Reason.NO_ARRAY)
+    return custom_values.changed(None, value, AttributeType.ARRAY)
+
+
+def _object(cell: str) -> Any:
+    return _json(cell, dict, Reason.NO_OBJECT)
+
+
+def _json(cell: str, kind: type, reason: RefusedRow.Reason) -> Any:
+    try:
+        value = orjson.loads(cell)
+        if not isinstance(value, kind) or "\\u0000" in cell:
+            raise BadCellError(reason)
+        custom_values.check(value)
+    except (orjson.JSONDecodeError, custom_values.BadValueError):
+        raise BadCellError(reason) from None
+    return value

@@ -1,0 +1,205 @@
+"""An import from chunk to chunk. Each chunk is a transaction that writes its users and records how far the file is
+worked off: whatever is killed, the next worker goes on at the right row, and nothing is applied twice.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from currents.wakeup import send
+from profiles.importing import mapping
+from profiles.importing.converting import BadRowError, Converter, Reason, Record
+from profiles.importing.mapping import Column
+from profiles.importing.reading import Row, UnreadableError, path_of, read_rows
+from profiles.importing.writing import Chunk, Written, each_user_once, would_write, write
+from profiles.rows import at_once
+from profiles.stores import RefusedRow, UserImport
+
+log = logging.getLogger(__name__)
+
+State = UserImport.State
+#: What a transaction takes in: it lasts about a second at most.
+CHUNK_ROWS: Final = 5_000
+CHUNK_BYTES: Final = 8_000_000
+#: A task goes on in a new message after so many seconds, so that other work gets its turn.
+TURN_SECONDS: Final = 60.0
+#: Of a refused cell so much is kept.
+_VALUE_KEPT: Final = 1_000
+
+
+def start(user_import: UserImport, columns: Sequence[Column], *, update_only: bool, dry: bool) -> bool:
+    """Set the import to work from its first row, and wake a worker; False when it was started or cancelled already."""
+    with transaction.atomic():
+        done = UserImport.objects.filter(pk=user_import.pk, state__in=UserImport.OPEN).update(
+            state=State.CHECKING if dry else State.RUNNING,
+            mapping=[column.to_json() for column in columns],
+            update_only=update_only,
+            position=0,
+            line=1,
+            created=0,
+            updated=0,
+            ignored=0,
+            refused=0,
+            error="",
+            started_at=timezone.now(),
+            ended_at=None,
+        )
+        if done:
+            user_import.refused_rows.all().delete()
+            transaction.on_commit(lambda: wake(user_import.pk))
+    return bool(done)
+
+
+def cancel(user_import: UserImport) -> bool:
+    """Stop the import after the chunk that is being written; what is written stays. False: it had ended already."""
+    states = UserImport.WORKING | UserImport.OPEN
+    found = UserImport.objects.filter(pk=user_import.pk, state__in=states)
+    if not found.update(state=State.CANCELLED, ended_at=timezone.now()):
+        return False
+    _remove_file(user_import)
+    return True
+
+
+def wake(import_id: int) -> None:
+    """Tell a worker; if the message is lost, beat finds the import."""
+    from profiles.tasks import import_users
+
+    send(import_users, import_id)
+
+
+def waiting() -> list[int]:
+    """Imports that are to go on, whoever works on them now."""
+    return list(UserImport.objects.filter(state__in=UserImport.WORKING).order_by("pk").values_list("pk", flat=True))
+
+
+def work(import_id: int, seconds: float = TURN_SECONDS) -> bool:
+    """Work the import off, for about ``seconds``; returns whether it is to go on."""
+    deadline = time.monotonic() + seconds
+    while work_chunk(import_id):
+        if time.monotonic() > deadline:
+            return True
+    return False
+
+
+def work_chunk(import_id: int) -> bool:
+    """Work off the next chunk in one transaction; returns whether there is more to do.
+
+    While another worker has the import, this one leaves it alone.
+    """
+    try:
+        one = _turn(import_id)
+        if one is None:
+            return False
+    except (OperationalError, InterfaceError):
+        # The database is away or took another's side in a deadlock: beat tries again.
+        raise
+    except Exception as error:
+        log.exception("The import %s stops", import_id)
+        _fail(import_id, _failure(error))
+        return False
+    if one.state == State.DONE:
+        _remove_file(one)
+    return one.is_working
+
+
+@at_once
+def _turn(import_id: int) -> UserImport | None:
+    found = UserImport.objects.select_for_update(skip_locked=True)
+    one = found.filter(pk=import_id, state__in=UserImport.WORKING).first()
+    if one is not None:
+        _work(one)
+        one.save()
+    return one
+
+
+def _failure(error: Exception) -> UserImport.Failure:
+    if isinstance(error, UnreadableError):
+        return UserImport.Failure.UNREADABLE
+    if isinstance(error, FileNotFoundError):
+        return UserImport.Failure.FILE_MISSING
+    return UserImport.Failure.INTERNAL
+
+
+def _fail(import_id: int, failure: UserImport.Failure) -> None:
+    working = UserImport.objects.filter(pk=import_id, state__in=UserImport.WORKING)
+    working.update(state=State.FAILED, error=failure, ended_at=timezone.now())
+
+
+def _work(one: UserImport) -> None:
+    rows, is_last = _next_rows(one)
+    columns = mapping.from_json(one.mapping)
+    converter = Converter(one.header, columns)
+    records, refused = _checked(converter, rows)
+    users = each_user_once(records)
+    chunk = Chunk(one.workspace_id, converter.columns, converter.custom_types, users, one.update_only)
+    written = would_write(chunk) if one.state == State.CHECKING else write(chunk)
+    _refuse(one, refused)
+    _count(one, written, len(records) - len(users), len(refused))
+    if rows:
+        one.position, one.line = rows[-1].end, rows[-1].line + rows[-1].lines
+    if is_last:
+        one.position, one.ended_at = one.size, timezone.now()
+        one.state = State.CHECKED if one.state == State.CHECKING else State.DONE
+
+
+def _count(one: UserImport, written: Written, repeated: int, refused: int) -> None:
+    """A later row about a user of the same chunk is one more update."""
+    one.created += written.created
+    one.updated += written.updated + (repeated if written.created or written.updated else 0)
+    one.ignored += written.ignored + (0 if written.created or written.updated else repeated)
+    one.refused += refused
+
+
+def _next_rows(one: UserImport) -> tuple[list[Row], bool]:
+    """The rows of the next chunk, and whether they are the last. Raises UnreadableError, FileNotFoundError.
+
+    Where the file becomes unreadable, the rows before are taken first: they were fine.
+    """
+    rows: list[Row] = []
+    reader = read_rows(path_of(one.stored_as), one.position, one.line, one.delimiter)
+    if one.position == 0:
+        head = next(reader, None)
+        if head is None:
+            raise UnreadableError
+        one.position, one.line = head.end, head.line + head.lines
+    start_at = one.position
+    try:
+        for row in reader:
+            rows.append(row)
+            if len(rows) >= CHUNK_ROWS or row.end - start_at >= CHUNK_BYTES:
+                return rows, False
+    except UnreadableError:
+        if not rows:
+            raise
+        return rows, False
+    return rows, True
+
+
+def _checked(converter: Converter, rows: Sequence[Row]) -> tuple[list[Record], list[tuple[int, BadRowError]]]:
+    records: list[Record] = []
+    refused: list[tuple[int, BadRowError]] = []
+    for row in rows:
+        try:
+            if not row.is_clean:
+                raise BadRowError(Reason.ENCODING)
+            records.append(converter.record(row.cells))
+        except BadRowError as error:
+            refused.append((row.line, error))
+    return records, refused
+
+
+def _refuse(one: UserImport, refused: Sequence[tuple[int, BadRowError]]) -> None:
+    if not refused:
+        return
+    statement = f'COPY {RefusedRow._meta.db_table} (user_import_id, line, "column", value, reason) FROM STDIN'
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for line, error in refused:
+            copy.write_row((one.pk, line, error.column, error.value[:_VALUE_KEPT], error.reason.value))
+
+
+def _remove_file(one: UserImport) -> None:
+    path_of(one.stored_as).unlink(missing_ok=True)

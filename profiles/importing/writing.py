@@ -1,0 +1,269 @@
+"""A chunk of users written as sets: COPY into a temporary table, then the new users and the known ones by a statement
+each. Architecture, decisions 1 (ids are drawn for new users only) and 5.
+
+Locks are taken in the order of ``profiles.tracking``: attribute names, new external ids or aliases, profiles by id.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from django.db import connection
+
+from currents.log import NewEvent, append_events
+from profiles.behaviours import CSV_IMPORT, subscription_changes
+from profiles.identities import Identity, find
+from profiles.importing.converting import Record
+from profiles.live import log_identity
+from profiles.models import RANDOM_BUCKETS, IdentityChange, Profile
+from profiles.rows import MovedError
+from workspaces.data_points import log_data_points
+
+#: The source of the data points that imports log.
+SOURCE: Final = "imports"
+_TABLE: Final = "profiles_imported"
+#: As ``profiles.models`` draws them, but where the rows are.
+_NEW_BRAZE_ID: Final = "substr(md5(gen_random_uuid()::text), 1, 24)"
+_NEW_BUCKET: Final = f"floor(random() * {RANDOM_BUCKETS})"
+_SUBSCRIPTIONS: Final = ("email_subscribe", "push_subscribe")
+#: What a new user has in columns that events tell of.
+_AT_BIRTH: Final = {"email_subscribe": "subscribed", "push_subscribe": "subscribed", "email": "", "time_zone": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many users of a chunk were made, changed (or would be), and left alone because they do not exist."""
+
+    created: int = 0
+    updated: int = 0
+    ignored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Records of one workspace, each user once; ``columns`` are those of their values."""
+
+    workspace_id: int
+    columns: Sequence[str]
+    custom_types: Mapping[str, str]
+    records: Sequence[Record]
+    update_only: bool
+
+    @property
+    def may_create(self) -> bool:
+        return not self.update_only and any(one.identity.kind != "braze_id" for one in self.records[:1])
+
+
+def each_user_once(records: Iterable[Record]) -> list[Record]:
+    """The records in the order of their users' names; what later rows about a user set is taken over."""
+    users: dict[Identity, Record] = {}
+    for record in records:
+        known = users.setdefault(record.identity, record)
+        if known is not record:
+            known.add(record)
+    return [users[identity] for identity in sorted(users, key=lambda one: (one.name, one.label))]
+
+
+def would_write(chunk: Chunk) -> Written:
+    """What ``write`` would do, found by looking only."""
+    known = find(chunk.workspace_id, (one.identity for one in chunk.records))
+    missing = len(chunk.records) - len(known)
+    return Written(missing if chunk.may_create else 0, len(known), 0 if chunk.may_create else missing)
+
+
+def write(chunk: Chunk) -> Written:
+    """Write the users of ``chunk`` in the caller's transaction."""
+    if not chunk.records:
+        return Written()
+    _declare(chunk)
+    known = find(chunk.workspace_id, (one.identity for one in chunk.records))
+    born: dict[Identity, int] = {}
+    with connection.cursor() as cursor:
+        _copy(cursor, chunk, known)
+        if chunk.may_create and len(known) < len(chunk.records):
+            born = _insert(cursor, chunk)
+            if len(born) + len(known) < len(chunk.records):
+                known |= _find_again(cursor, chunk, known.keys() | born.keys())
+        events = _update(cursor, chunk, len(known)) if known else []
+        cursor.execute(f"DROP TABLE {_TABLE}")
+    log_identity(chunk.workspace_id, IdentityChange.Kind.CREATED, sorted(born.values()))
+    done = [one for one in chunk.records if one.identity in known or one.identity in born]
+    append_events(chunk.workspace_id, events + _events_at_birth(chunk, born))
+    log_data_points(chunk.workspace_id, SOURCE, sum(one.points for one in done))
+    return Written(len(born), len(known), len(chunk.records) - len(done))
+
+
+def _declare(chunk: Chunk) -> None:
+    """Enter new attributes in the catalogue, with the types that the person chose."""
+    names = sorted({name for one in chunk.records for name in one.custom})
+    if not names:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO profiles_customattribute (workspace_id, name, type)
+            SELECT %(workspace)s, new.name, new.type
+            FROM unnest(%(names)s::text[], %(types)s::text[]) WITH ORDINALITY AS new (name, type, place)
+            WHERE NOT EXISTS (SELECT 1 FROM profiles_customattribute old
+                WHERE old.workspace_id = %(workspace)s AND old.name = new.name)
+            ORDER BY place ON CONFLICT DO NOTHING
+            """,
+            {
+                "workspace": chunk.workspace_id,
+                "names": names,
+                "types": [chunk.custom_types[name] for name in names],
+            },
+        )
+
+
+def _copy(cursor: Any, chunk: Chunk, known: Mapping[Identity, int]) -> None:
+    """The records as a temporary table; ``profile_id`` is null for those whose user is to be made."""
+    columns = [(name, _sql_type(name)) for name in chunk.columns]
+    cursor.execute(
+        f"CREATE TEMPORARY TABLE {_TABLE} (place int, profile_id bigint, name text, label text,"
+        f" {''.join(f'{name} {kind}, ' for name, kind in columns)} custom jsonb) ON COMMIT DROP"
+    )
+    lines = []
+    for place, one in enumerate(chunk.records):
+        custom = orjson.dumps(one.custom).decode()
+        cells = (place, known.get(one.identity), one.identity.name, one.identity.label, *one.values, custom)
+        lines.append(_line(cells))
+    # One write: psycopg waits for the server after each row that it is given.
+    with cursor.copy(f"COPY {_TABLE} FROM STDIN") as copy:
+        copy.write("".join(lines))
+
+
+def _line(cells: Iterable[Any]) -> str:
+    """A row in COPY's text format. PostgreSQL: COPY, text format."""
+    texts = [_NULL if cell is None else cell if type(cell) is str else str(cell) for cell in cells]
+    # One look for the whole row: hardly any has something to escape.
+    if _ESCAPED.search("".join([text for text in texts if text is not _NULL])):
+        texts = [text if text is _NULL else text.translate(_ESCAPES) for text in texts]
+    return "\t".join(texts) + "\n"
+
+
+_NULL: Final = "\\N"
+_ESCAPED: Final = re.compile(r"[\\\t\n\r\b\f\v]")
+_ESCAPES: Final = str.maketrans(
+    {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\b": "\\b", "\f": "\\f", "\v": "\\v"}
+)
+
+
+def _insert(cursor: Any, chunk: Chunk) -> dict[Identity, int]:
+    """Make the users whom nobody knew; one that another transaction makes at this moment is left out."""
+    by_alias = chunk.records[0].identity.kind == "alias"
+    columns = ["workspace_id", "braze_id", "random_bucket", *chunk.columns, "custom_attributes"]
+    values = ["%(workspace)s", _NEW_BRAZE_ID, _NEW_BUCKET, *map(_or_default, chunk.columns), "new.custom"]
+    if by_alias:
+        # The alias comes first, with an id drawn for its profile: a lost race leaves nobody without a name behind.
+        statement = f"""
+            WITH named AS (
+                INSERT INTO profiles_alias (workspace_id, profile_id, label, name)
+                SELECT %(workspace)s, nextval(pg_get_serial_sequence('profiles_profile', 'id')), label, name
+                FROM {_TABLE} WHERE profile_id IS NULL ORDER BY place
+                ON CONFLICT (workspace_id, label, name) DO NOTHING RETURNING profile_id, label, name
+            ), made AS (
+                INSERT INTO profiles_profile (id, {", ".join(columns)})
+                SELECT named.profile_id, {", ".join(values)} FROM {_TABLE} new JOIN named USING (label, name)
+            )
+            SELECT name, label, profile_id FROM named
+        """  # noqa: S608 - names of ours
+    else:
+        statement = f"""
+            INSERT INTO profiles_profile (external_id, {", ".join(columns)})
+            SELECT new.name, {", ".join(values)} FROM {_TABLE} new WHERE new.profile_id IS NULL ORDER BY new.place
+            ON CONFLICT (workspace_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
+            RETURNING external_id, '', id
+        """  # noqa: S608 - names of ours
+    cursor.execute(statement, {"workspace": chunk.workspace_id})
+    kind = chunk.records[0].identity.kind
+    return {Identity(kind, name, label): profile_id for name, label, profile_id in cursor.fetchall()}
+
+
+def _find_again(cursor: Any, chunk: Chunk, settled: Iterable[Identity]) -> dict[Identity, int]:
+    """The users whom others made since we looked: they are updated like all known ones."""
+    done = set(settled)
+    found = find(chunk.workspace_id, (one.identity for one in chunk.records if one.identity not in done))
+    places = {one.identity: place for place, one in enumerate(chunk.records)}
+    cursor.execute(
+        f"""
+        UPDATE {_TABLE} one SET profile_id = new.id
+        FROM unnest(%s::int[], %s::bigint[]) AS new (place, id) WHERE one.place = new.place
+        """,  # noqa: S608 - a name of ours
+        [[places[identity] for identity in found], list(found.values())],
+    )
+    return found
+
+
+def _update(cursor: Any, chunk: Chunk, known: int) -> list[NewEvent]:
+    """Change the known users, whom it locks in the order of their ids; the events that this causes.
+
+    A user who has all of the values already is not written again. Raises MovedError when one has gone meanwhile.
+    """
+    cursor.execute(f"ANALYZE {_TABLE}")
+    watched = [name for name in _SUBSCRIPTIONS if name in chunk.columns]
+    names = ", ".join(f"old.{name}" for name in (*_SUBSCRIPTIONS, "email", "time_zone"))
+    cursor.execute(
+        f"""
+        SELECT new.place, old.external_id, old.braze_id, {names} FROM {_TABLE} new
+        JOIN profiles_profile old ON old.id = new.profile_id ORDER BY old.id FOR UPDATE OF old
+        """  # noqa: S608 - names of ours
+    )
+    before = cursor.fetchall()
+    if len(before) < known:
+        raise MovedError
+    changes = [(name, f"COALESCE(new.{name}, old.{name})") for name in chunk.columns]
+    changes.append(("custom_attributes", "old.custom_attributes || new.custom"))
+    cursor.execute(
+        f"""
+        UPDATE profiles_profile old SET {", ".join(f"{name} = {value}" for name, value in changes)}, updated_at = now()
+        FROM {_TABLE} new WHERE old.id = new.profile_id
+        AND ({", ".join(f"old.{name}" for name, _ in changes)})
+            IS DISTINCT FROM ({", ".join(value for _, value in changes)})
+        """  # noqa: S608 - names of ours
+    )
+    events: list[NewEvent] = []
+    for place, external_id, braze_id, *values in before if watched else ():
+        old = dict(zip((*_SUBSCRIPTIONS, "email", "time_zone"), values, strict=True))
+        events += _subscription_events(chunk, chunk.records[place], old, external_id, braze_id)
+    return events
+
+
+def _events_at_birth(chunk: Chunk, born: Mapping[Identity, int]) -> list[NewEvent]:
+    if not born or not any(name in chunk.columns for name in _SUBSCRIPTIONS):
+        return []
+    braze_ids = dict(Profile.objects.filter(pk__in=list(born.values())).values_list("pk", "braze_id"))
+    return [
+        event
+        for one in chunk.records
+        if one.identity in born
+        for event in _subscription_events(
+            chunk,
+            one,
+            _AT_BIRTH,
+            one.identity.name if one.identity.kind == "external_id" else None,
+            braze_ids[born[one.identity]],
+        )
+    ]
+
+
+def _subscription_events(
+    chunk: Chunk, record: Record, before: Mapping[str, Any], external_id: str | None, braze_id: str
+) -> Iterable[NewEvent]:
+    given = {name: value for name, value in zip(chunk.columns, record.values, strict=True) if value is not None}
+    after = {**before, **given}
+    user = {"external_user_id": external_id, "user_id": braze_id, "timezone": after["time_zone"] or None}
+    return subscription_changes(before, after, user, CSV_IMPORT)
+
+
+def _sql_type(column: str) -> str:
+    kind = Profile._meta.get_field(column).get_internal_type()  # type: ignore[union-attr]
+    return {"DateField": "date", "DateTimeField": "timestamptz"}.get(kind, "text")
+
+
+def _or_default(column: str) -> str:
+    """The new user's value in ``column``: an empty cell leaves what the table has for new users."""
+    default = _AT_BIRTH.get(column, "")
+    return f"new.{column}" if _sql_type(column) != "text" else f"COALESCE(new.{column}, '{default}')"

@@ -1,0 +1,155 @@
+"""Subscription groups: what users chose. Braze: subscription groups endpoints; users/track, ``subscription_groups``."""
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.db import connection
+
+from currents.log import NewEvent, append_events
+from profiles.behaviours import group_change
+from profiles.choices import STATES
+from profiles.identities import Identity, find
+from profiles.models import SubscriptionGroup
+from profiles.rows import Row, at_once, lock
+
+_WORDS: Final = {is_subscribed: word for word, is_subscribed in STATES.items()}
+_EMAIL: Final = SubscriptionGroup.Channel.EMAIL.value
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A user is (or is not) to be subscribed to the group with this ``api_id``."""
+
+    profile_id: int
+    group: uuid.UUID
+    is_subscribed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Everybody who has one of these names is (or is not) to be subscribed to the group."""
+
+    group: uuid.UUID
+    is_subscribed: bool
+    external_ids: Sequence[str] = ()
+    emails: Sequence[str] = field(default=())
+    phones: Sequence[str] = field(default=())
+
+
+def peers(workspace_id: int, profile_ids: Collection[int], emails: Collection[str]) -> set[int]:
+    """The users who have one of these email addresses, or the address of one of these users. None asked: no query."""
+    if not profile_ids and not emails:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id FROM profiles_profile WHERE workspace_id = %s AND email <> '' AND email = ANY(
+                ARRAY(SELECT email FROM profiles_profile WHERE id = ANY(%s)) || %s::text[])
+            """,
+            [workspace_id, list(profile_ids), list(emails)],
+        )
+        return {profile_id for (profile_id,) in cursor.fetchall()}
+
+
+def store_choices(
+    workspace_id: int, rows: Mapping[int, Row], choices: Iterable[Choice], *, spreading: bool = False
+) -> list[NewEvent]:
+    """Note what the locked users chose; ``spreading``: in a group for email, those with the same address follow.
+
+    Returns an event for each state that really changed. Unknown groups are passed over. Two statements.
+    """
+    wanted = {(one.profile_id, one.group): one.is_subscribed for one in choices}
+    if not wanted:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, api_id, channel FROM profiles_subscriptiongroup WHERE workspace_id = %s AND api_id = ANY(%s)",
+            [workspace_id, sorted({group for _, group in wanted})],
+        )
+        groups = {api_id: (pk, channel) for pk, api_id, channel in cursor.fetchall()}
+        states = _spread(wanted, groups, rows if spreading else {})
+        keys = sorted(states)
+        cursor.execute(
+            """
+            INSERT INTO profiles_subscriptionstate AS old (profile_id, group_id, is_subscribed)
+            SELECT new.profile_id, new.group_id, new.is_subscribed
+            FROM unnest(%s::bigint[], %s::bigint[], %s::boolean[]) WITH ORDINALITY
+                AS new (profile_id, group_id, is_subscribed, place)
+            ORDER BY place
+            ON CONFLICT (profile_id, group_id) DO UPDATE
+            SET is_subscribed = EXCLUDED.is_subscribed, changed_at = now()
+            WHERE old.is_subscribed <> EXCLUDED.is_subscribed
+            RETURNING profile_id, group_id, is_subscribed
+            """,
+            [[one for one, _ in keys], [group for _, group in keys], [states[key] for key in keys]],
+        )
+        changed = cursor.fetchall()
+    by_pk = {pk: (str(api_id), channel) for api_id, (pk, channel) in groups.items()}
+    return [_event(rows[profile_id], *by_pk[group], is_subscribed) for profile_id, group, is_subscribed in changed]
+
+
+def _spread(
+    wanted: Mapping[tuple[int, uuid.UUID], bool],
+    groups: Mapping[uuid.UUID, tuple[int, str]],
+    rows: Mapping[int, Row],
+) -> dict[tuple[int, int], bool]:
+    """States by profile and group, those of ``rows`` with the same address included."""
+    by_email: dict[str, list[int]] = {}
+    for row in rows.values():
+        if row.after["email"]:
+            by_email.setdefault(row.after["email"], []).append(row.id)
+    states: dict[tuple[int, int], bool] = {}
+    for (profile_id, api_id), is_subscribed in wanted.items():
+        if api_id not in groups:
+            continue
+        pk, channel = groups[api_id]
+        same = by_email.get(rows[profile_id].after["email"], []) if rows and channel == _EMAIL else []
+        states |= dict.fromkeys(((one, pk) for one in (profile_id, *same)), is_subscribed)
+    return states
+
+
+def _event(row: Row, group: str, channel: str, is_subscribed: bool) -> NewEvent:
+    identifier = row.after["email"] if channel == _EMAIL else row.after["phone"]
+    return group_change(group, channel, _WORDS[is_subscribed], row.as_user(), identifier)
+
+
+@at_once
+def update_states(workspace_id: int, updates: Sequence[Update]) -> None:
+    """Apply ``updates`` in their order, in one transaction and a fixed number of statements. Nobody is created."""
+    found = find(workspace_id, {Identity("external_id", one) for update in updates for one in update.external_ids})
+    by_contact = _everybody(
+        workspace_id,
+        {one for update in updates for one in update.emails},
+        {one for update in updates for one in update.phones},
+    )
+    choices = []
+    for update in updates:
+        ids = {found[name] for one in update.external_ids if (name := Identity("external_id", one)) in found}
+        ids.update(*(by_contact.get(("email", one), ()) for one in update.emails))
+        ids.update(*(by_contact.get(("phone", one), ()) for one in update.phones))
+        choices += [Choice(profile_id, update.group, update.is_subscribed) for profile_id in sorted(ids)]
+    rows = lock(one.profile_id for one in choices)
+    append_events(workspace_id, store_choices(workspace_id, rows, choices))
+
+
+def _everybody(workspace_id: int, emails: Collection[str], phones: Collection[str]) -> dict[tuple[str, str], list[int]]:
+    """All users by ("email", address) and ("phone", number)."""
+    found: dict[tuple[str, str], list[int]] = {}
+    if not emails and not phones:
+        return found
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT 'email', email, id FROM profiles_profile
+            WHERE workspace_id = %(workspace)s AND email <> '' AND email = ANY(%(emails)s)
+            UNION ALL
+            SELECT 'phone', phone, id FROM profiles_profile
+            WHERE workspace_id = %(workspace)s AND phone <> '' AND phone = ANY(%(phones)s)
+            """,
+            {"workspace": workspace_id, "emails": list(emails), "phones": list(phones)},
+        )
+        for kind, value, profile_id in cursor.fetchall():
+            found.setdefault((kind, value), []).append(profile_id)
+    return found
