@@ -4,7 +4,7 @@ Every way in (partner cohort API, webhook, pull) turns what it receives into gro
 one after the other. The values of aliases are ``[label, name]``, all others are strings.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -57,13 +57,15 @@ def encode(groups: Sequence[Group]) -> bytes:
     return orjson.dumps([[*group] for group in groups if group.values])
 
 
-def decode(changes: bytes | memoryview) -> Iterator[tuple[Identifier, bool]]:
-    """Each identifier of a stored change list with whether it is to be removed, in the order they came in."""
-    for kind, remove, values in orjson.loads(changes):
-        if kind == ALIAS:
-            yield from ((Identifier(kind, label, name), remove) for label, name in values)
-        else:
-            yield from ((Identifier(kind, "", value), remove) for value in values)
+def decode(changes: bytes | memoryview) -> list[Group]:
+    """The groups of a stored change list, in the order they came in."""
+    return [Group(kind, remove, values) for kind, remove, values in orjson.loads(changes)]
+
+
+def identifier_of(group: Group, place: int) -> Identifier:
+    """The identifier at ``place`` of ``group``."""
+    value = group.values[place]
+    return Identifier(group.kind, *value) if group.kind == ALIAS else Identifier(group.kind, "", value)
 
 
 def append(cohort_id: int, source: Cohort.Source, groups: Sequence[Group], session_id: str = "") -> None:

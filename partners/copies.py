@@ -13,8 +13,8 @@ from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
 from partners import unmatched
-from partners.changes import Group, count, decode, encode, fold_soon
-from partners.matching import find_profiles
+from partners.changes import Group, count, decode, encode, fold_soon, identifier_of
+from partners.matching import match
 from partners.models import Cohort, CohortChange, FullCopy, RunSets, SyncRun, UnmatchedId
 from partners.runs import Arrival
 from partners.storing import store_members
@@ -120,12 +120,10 @@ def of_cohort(cohort: Cohort) -> tuple[FullCopy | None, FullCopy | None]:
     return gathering, ready
 
 
-def keep_for_later(gathering: FullCopy, later: dict[int, bool]) -> None:
-    """Remember what was done to whom (True: removed) since ``gathering`` began: it is done again on top of it."""
-    if not later:
+def keep_for_later(gathering: FullCopy, added: ProfileSet, removed: ProfileSet) -> None:
+    """Remember whom differences added and removed since ``gathering`` began: it is done again on top of it."""
+    if not added and not removed:
         return
-    removed = ProfileSet(one for one, remove in later.items() if remove)
-    added = ProfileSet(one for one, remove in later.items() if not remove)
     FullCopy.objects.filter(pk=gathering.pk).update(
         later_added=(gathering.later_added - removed) | added,
         later_removed=(gathering.later_removed - added) | removed,
@@ -145,16 +143,17 @@ def _match_pages(cohort: Cohort, copy: FullCopy, at_once: int) -> bool:
     pages = _next_pages(copy, at_once)
     if not pages:
         return False
-    entries = [identifier for _, changes in pages for identifier, _ in decode(changes)]
-    found = find_profiles(cohort.integration.workspace_id, entries)
-    lost = [identifier for identifier in entries if identifier not in found]
-    unmatched.stop_waiting(cohort.pk, found)
+    groups = [group for _, changes in pages for group in decode(changes)]
+    found = match(cohort.integration.workspace_id, groups)
+    named = list(zip(groups, found, strict=True))
+    lost = [identifier_of(group, place) for group, one in named for place in one.nobody]
+    unmatched.stop_waiting(cohort.pk, (matched for group, one in named for matched in one.somebody(group)))
     unmatched.wait(cohort.pk, [Waiting(one, copy.run_id, copy.position) for one in dict.fromkeys(lost)])
-    matched = copy.matched | ProfileSet(one for ids in found.values() for one in ids)
+    matched = ProfileSet.union([copy.matched, *(one.profiles() for one in found)])
     FullCopy.objects.filter(pk=copy.pk).update(matched=matched)
     CohortChange.objects.filter(pk__in=[page_id for page_id, _ in pages]).delete()
     SyncRun.objects.filter(pk=copy.run_id).update(
-        received=F("received") + len(entries), unmatched=F("unmatched") + len(lost)
+        received=F("received") + count(groups), unmatched=F("unmatched") + len(lost)
     )
     return True
 

@@ -36,8 +36,8 @@ class Tally:
     unmatched: int = 0
     added: int = 0
     removed: int = 0
-    added_ids: set[int] = field(default_factory=set)
-    removed_ids: set[int] = field(default_factory=set)
+    added_ids: ProfileSet = field(default_factory=ProfileSet)
+    removed_ids: ProfileSet = field(default_factory=ProfileSet)
 
     @property
     def data_points(self) -> int:
@@ -130,8 +130,8 @@ def record_sets(tallies: Collection[Tally]) -> None:
     for tally in sorted(tallies, key=lambda tally: tally.run_id):
         if tally.added_ids or tally.removed_ids:
             sets = stored.get(tally.run_id) or RunSets(run_id=tally.run_id)
-            sets.added = sets.added | ProfileSet(tally.added_ids)
-            sets.removed = sets.removed | ProfileSet(tally.removed_ids)
+            sets.added = sets.added | tally.added_ids
+            sets.removed = sets.removed | tally.removed_ids
             changed.append(sets)
     RunSets.objects.bulk_create(
         changed, update_conflicts=True, unique_fields=["run_id"], update_fields=["added", "removed"]

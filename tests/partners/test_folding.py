@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from partners import changes, folding, matching, unmatched, wakeup
+from partners import changes, folding, unmatched, wakeup
 from partners.folding import fold_cohort, fold_for_read
 from partners.models import Cohort, CohortChange, RunSets, SyncRun
 from partners.reading import cohort_members, pending
@@ -182,7 +182,6 @@ def test_what_was_folded_before_the_sync_time_is_shown(mixpanel: Partner) -> Non
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that is done differently for many is done so for few."""
-    monkeypatch.setattr(matching, "JOIN_FROM", 1)
     monkeypatch.setattr(unmatched, "COPY_FROM", 1)
     monkeypatch.setattr(folding, "ROWS_AT_ONCE", 2)
     monkeypatch.setattr(folding, "IDENTIFIERS_AT_ONCE", 3)

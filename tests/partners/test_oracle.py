@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from partners import folding, matching, unmatched
+from partners import folding, unmatched
 from partners.folding import fold_cohort
 from partners.models import SyncRun
 from tests.partners.conftest import Partner, add_alias, add_device, connect, make_users
@@ -155,7 +155,6 @@ def new_world(number: int) -> tuple[Partner, dict[str, str]]:
 @pytest.fixture(params=["at once", "in small pieces"])
 def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "in small pieces":
-        monkeypatch.setattr(matching, "JOIN_FROM", 2)
         monkeypatch.setattr(unmatched, "COPY_FROM", 1)
         monkeypatch.setattr(folding, "ROWS_AT_ONCE", 2)
         monkeypatch.setattr(folding, "IDENTIFIERS_AT_ONCE", 3)
