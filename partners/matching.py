@@ -14,27 +14,22 @@ from django.db import connection
 from partners.changes import ALIAS, DEVICE, EMAIL, EXTERNAL_ID, Group, Identifier, identifier_of
 from profiles.sets import ProfileSet
 
-_JOINS = {
-    EXTERNAL_ID: ("p.id", "profiles_profile p ON p.workspace_id = %(workspace)s AND p.external_id = w.value"),
-    ALIAS: (
-        "a.profile_id",
-        "profiles_alias a ON a.workspace_id = %(workspace)s AND a.label = w.label AND a.name = w.value",
-    ),
-    DEVICE: (
-        "p.id",
-        """profiles_device d ON d.workspace_id = %(workspace)s AND d.device_id = w.value
-        JOIN profiles_profile p ON p.id = d.profile_id AND p.external_id IS NULL""",
-    ),
-    EMAIL: (
-        "p.id",
-        "profiles_profile p ON p.workspace_id = %(workspace)s AND p.email <> '' AND p.email = w.value",
-    ),
+#: The query for one value, by kind. OFFSET 0 keeps it as it is: an index probe for each value, which is two to four
+#: times as fast as joining the table to as many values as one fold has.
+_NAMED = {
+    EXTERNAL_ID: "SELECT id FROM profiles_profile WHERE workspace_id = %(workspace)s AND external_id = w.value",
+    ALIAS: "SELECT profile_id AS id FROM profiles_alias"
+    " WHERE workspace_id = %(workspace)s AND label = w.label AND name = w.value",
+    DEVICE: "SELECT p.id FROM profiles_device d JOIN profiles_profile p ON p.id = d.profile_id"
+    " WHERE d.workspace_id = %(workspace)s AND d.device_id = w.value AND p.external_id IS NULL",
+    EMAIL: "SELECT id FROM profiles_profile WHERE workspace_id = %(workspace)s AND email <> '' AND email = w.value",
 }
 # The place of each value and the profile that it names, end to end in one value: a row for each would cost ten times
 # as much. Sorted, so that neighbours in the index are probed one after the other.
 _FIND = """
-    SELECT string_agg(int8send(w.place) || int8send({profile_id}), '')
-    FROM (SELECT * FROM unnest({arrays}) WITH ORDINALITY AS w ({names}, place) ORDER BY {names}) AS w JOIN {join}"""
+    SELECT string_agg(int8send(w.place) || int8send(p.id), '')
+    FROM (SELECT * FROM unnest({arrays}) WITH ORDINALITY AS w ({names}, place) ORDER BY {names}) AS w
+    CROSS JOIN LATERAL ({named} OFFSET 0) AS p"""
 
 #: None of these is likely in an identifier; the first that is in none of a list separates them.
 _SEPARATORS = ("\n", "\x1f", "\x1e", "\ufdd0")
@@ -97,7 +92,7 @@ def find_profiles(workspace_id: int, identifiers: Iterable[Identifier]) -> dict[
 
 def _pairs(workspace_id: int, kind: str, values: Sequence[Any]) -> tuple[Any, Any]:
     """(places, profile ids) of all matches, in the order of the places: the numbers of the values from 0 on."""
-    if kind not in _JOINS or not values:
+    if kind not in _NAMED or not values:
         return _NONE, _NONE
     names = ("label", "value") if kind == ALIAS else ("value",)
     lists = zip(*values, strict=True) if kind == ALIAS else (values,)
@@ -106,8 +101,7 @@ def _pairs(workspace_id: int, kind: str, values: Sequence[Any]) -> tuple[Any, An
     for name, column in zip(names, lists, strict=True):
         array, parameters[name], parameters["separator_" + name] = _array(name, column)
         arrays.append(array)
-    profile_id, join = _JOINS[kind]
-    query = _FIND.format(profile_id=profile_id, arrays=", ".join(arrays), names=", ".join(names), join=join)
+    query = _FIND.format(arrays=", ".join(arrays), names=", ".join(names), named=_NAMED[kind])
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
         pairs = np.frombuffer(cursor.fetchone()[0] or b"", dtype=">i8").astype(np.int64).reshape(-1, 2)
