@@ -4,7 +4,7 @@ A full copy counts from its position in the arrival order; differences that arri
 newer copy replaces an older one that is not complete. The webhook's sessions and the pull share this.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from django.conf import settings
@@ -17,7 +17,7 @@ from partners.changes import Group, count, decode, encode, fold_soon, identifier
 from partners.matching import match
 from partners.models import Cohort, CohortChange, FullCopy, RunSets, SyncRun, UnmatchedId
 from partners.runs import Arrival
-from partners.storing import store_members
+from partners.storing import store_members, with_successors
 from partners.unmatched import Waiting
 from profiles.live import live_users
 from profiles.sets import ProfileSet
@@ -120,14 +120,39 @@ def of_cohort(cohort: Cohort) -> tuple[FullCopy | None, FullCopy | None]:
     return gathering, ready
 
 
-def keep_for_later(gathering: FullCopy, added: ProfileSet, removed: ProfileSet) -> None:
-    """Remember whom differences added and removed since ``gathering`` began: it is done again on top of it."""
+def keep_for_later(copy: FullCopy, added: ProfileSet, removed: ProfileSet) -> None:
+    """Remember whom differences added and removed since ``copy`` began: it is done again on top of it."""
     if not added and not removed:
         return
-    FullCopy.objects.filter(pk=gathering.pk).update(
-        later_added=(gathering.later_added - removed) | added,
-        later_removed=(gathering.later_removed - added) | removed,
+    FullCopy.objects.filter(pk=copy.pk).update(
+        later_added=(copy.later_added - removed) | added,
+        later_removed=(copy.later_removed - added) | removed,
     )
+
+
+def match_late(copy: FullCopy, hits: Sequence[tuple[UnmatchedId, list[int]]]) -> None:
+    """Tell a copy that is on its way, of a locked cohort, whom identifiers of the waiting list name by now.
+
+    Those of its own pages are members of the copy; what arrived later than the copy is done again on top of it.
+    """
+    own = [ids for row, ids in hits if row.run_id == copy.run_id]
+    if own:
+        FullCopy.objects.filter(pk=copy.pk).update(matched=copy.matched | ProfileSet(one for ids in own for one in ids))
+        SyncRun.objects.filter(pk=copy.run_id).update(unmatched=F("unmatched") - len(own))
+    later = {one: row.cancelled for row, ids in hits if row.position > copy.position for one in ids}
+    removed = ProfileSet(one for one, cancelled in later.items() if cancelled)
+    keep_for_later(copy, ProfileSet(later) - removed, removed)
+
+
+def replace_users(copy: FullCopy, successors: Mapping[int, int], dead: ProfileSet) -> None:
+    """Put merged users' successors into the sets of a copy that is on its way, and leave the ``dead`` out."""
+    matched, added, removed = (
+        with_successors(one, successors) - dead for one in (copy.matched, copy.later_added, copy.later_removed)
+    )
+    # Who is a member by either of two names that were merged is one.
+    removed -= added
+    if (matched, added, removed) != (copy.matched, copy.later_added, copy.later_removed):
+        FullCopy.objects.filter(pk=copy.pk).update(matched=matched, later_added=added, later_removed=removed)
 
 
 def fold(cohort: Cohort, copy: FullCopy, gathering: FullCopy | None, at_once: int) -> None:

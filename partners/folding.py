@@ -14,7 +14,7 @@ from typing import Final
 from django.conf import settings
 from django.db import connection, transaction
 
-from partners import copies, runs, unmatched
+from partners import copies, late, runs, unmatched
 from partners.changes import Group, Identifier, decode, identifier_of
 from partners.matching import Found, match
 from partners.models import Cohort, CohortChange, FullCopy
@@ -42,9 +42,13 @@ class Request:
 
 
 def fold_cohort(cohort_id: int) -> None:
-    """Apply everything that waits for the cohort when this is called."""
+    """Apply everything that waits for the cohort when this is called.
+
+    What matched nobody is matched once more afterwards, in a later transaction (see ``partners.late``).
+    """
     while waiting_by_cohort([cohort_id]):
         _fold_some(cohort_id)
+    late.match_new(cohort_id)
 
 
 def fold_for_read(cohort_ids: Collection[int]) -> int:
@@ -104,8 +108,7 @@ def _folded(cohort_id: int) -> bool:
 @transaction.atomic
 def _fold_some(cohort_id: int) -> None:
     """Fold what fits one transaction. Appending requests do not wait for this lock, other folds do."""
-    locked = Cohort.objects.select_related("integration").select_for_update(of=("self",), no_key=True)
-    cohort = locked.filter(pk=cohort_id).first()
+    cohort = late.locked(cohort_id)
     if cohort is None:
         return
     gathering, ready = copies.of_cohort(cohort)

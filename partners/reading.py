@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from partners.folding import fold_for_read, waiting_by_cohort
+from partners.identities import follow_for_read
 from partners.models import Cohort
 from profiles.sets import ProfileSet
 
@@ -13,7 +14,10 @@ def cohort_members(workspace_id: int, cohort_ids: Collection[int]) -> dict[int, 
     The sets may hold users that have been deleted: AND them with ``profiles.live.live_users``.
     """
     mine = Cohort.objects.filter(pk__in=cohort_ids, integration__workspace_id=workspace_id)
-    fold_for_read(list(mine.values_list("pk", flat=True)))
+    ids = list(mine.values_list("pk", flat=True))
+    if ids:
+        fold_for_read(ids)
+        follow_for_read(workspace_id)
     return dict(mine.values_list("pk", "members"))
 
 

@@ -38,11 +38,13 @@ class Tally:
     removed: int = 0
     added_ids: ProfileSet = field(default_factory=ProfileSet)
     removed_ids: ProfileSet = field(default_factory=ProfileSet)
+    #: A merge of users is no change of the partner's.
+    logs_data_points: bool = True
 
     @property
     def data_points(self) -> int:
         """Every applied change logs one."""
-        return self.added + self.removed
+        return self.added + self.removed if self.logs_data_points else 0
 
 
 def runs_of(cohort: Cohort, arrivals: Sequence[Arrival]) -> list[int]:
@@ -70,6 +72,31 @@ def runs_of(cohort: Cohort, arrivals: Sequence[Arrival]) -> list[int]:
         chosen.append(run)
     SyncRun.objects.bulk_create(new)
     return [run.pk for run in chosen]
+
+
+def begin_own(
+    cohort: Cohort,
+    source: SyncRun.Source,
+    received: int,
+    added: ProfileSet,
+    already_there: int,
+    *,
+    logs_data_points: bool = True,
+) -> Tally:
+    """The tally of a change that came without a request of the partner's, with its run's sets written."""
+    now = timezone.now()
+    (run_id,) = runs_of(cohort, [Arrival(source, "", now)])
+    tally = Tally(
+        run_id,
+        now,
+        received=received,
+        already_there=already_there,
+        added=len(added),
+        added_ids=added,
+        logs_data_points=logs_data_points,
+    )
+    record_sets([tally])
+    return tally
 
 
 def _joins(run: SyncRun, arrival: Arrival) -> bool:
@@ -104,10 +131,11 @@ def record(tallies: Collection[Tally], size: int) -> None:
                 requests = run.requests + t.requests, received = run.received + t.received,
                 added = run.added + t.added, removed = run.removed + t.removed,
                 already_there = run.already_there + t.already_there, unmatched = run.unmatched + t.unmatched,
-                data_points = run.data_points + t.added + t.removed,
+                data_points = run.data_points + t.data_points,
                 ended_at = greatest(run.ended_at, t.last_at), size_after = %s
             FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
-                %s::timestamptz[]) AS t (id, requests, received, added, removed, already_there, unmatched, last_at)
+                %s::bigint[], %s::timestamptz[])
+                AS t (id, requests, received, added, removed, already_there, unmatched, data_points, last_at)
             WHERE run.id = t.id
             """,
             [
@@ -116,7 +144,7 @@ def record(tallies: Collection[Tally], size: int) -> None:
                     [getattr(row, name) for row in rows]
                     for name in (
                         *("run_id", "requests", "received", "added", "removed"),
-                        *("already_there", "unmatched", "last_at"),
+                        *("already_there", "unmatched", "data_points", "last_at"),
                     )
                 ),
             ],
