@@ -90,7 +90,7 @@ class CohortAdmin(WorkspaceAdmin):
     @needs(Action.MANAGE_PARTNERS)
     def sync_now(self, request: HttpRequest, pk: int) -> HttpResponse:
         cohort = self._cohort(request, pk)
-        own = own_screens(cohort.integration.partner_slug)
+        own = own_screens(cohort.integration.partner)
         if own is None or not cohort.is_pulled or cohort.archived_at:
             raise Http404
         own.sync_now(cohort)
