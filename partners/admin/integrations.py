@@ -16,8 +16,8 @@ from django.views.decorators.http import require_POST
 
 from partners.admin.cohorts import CohortAdmin
 from partners.admin.own import all_routes, interval_of, own_screens
-from partners.health import health_of, latest_runs
-from partners.models import Cohort, DataImportKey, Integration, SyncRun
+from partners.health import health_of, latest_runs, latest_syncs
+from partners.models import Cohort, DataImportKey, Integration
 from partners.registry import Partner, custom_partner, partner, partners
 from workspaces.admin_base import WorkspaceAdmin, needs, workspace_in
 from workspaces.keys import NewKey
@@ -75,19 +75,21 @@ class IntegrationAdmin(WorkspaceAdmin):
         """The partner's page. ``extra``: a key that was just made, a form with errors."""
         integration = self.of(request, shown.slug)
         own = own_screens(shown)
+        keys = _keys(integration)
+        connected = any(key.is_valid for key in keys)
         context = {
             "title": shown.name,
             "crumbs": [(_("Technology Partners"), reverse("admin:partners_integration_changelist"))],
             "partner": shown,
             "integration": integration,
             "endpoint": settings.PUBLIC_URL,
-            "keys": _keys(integration),
+            "keys": keys,
+            "connected": connected,
             "own_template": own.TEMPLATE if own else None,
-            **_cohorts(integration, with_archived="archived" in request.GET),
+            **_cohorts(integration, connected=connected, with_archived="archived" in request.GET),
             **(own.context(request, integration) if own else {}),
             **extra,
         }
-        context["connected"] = any(key.is_valid for key in context["keys"])
         return self.screen(request, "partners/partner.html", context)
 
     def of(self, request: HttpRequest, slug: str) -> Integration | None:
@@ -166,19 +168,17 @@ def _keys(integration: Integration | None) -> list[DataImportKey]:
     return list(integration.import_keys.select_related("made_by").annotate(requests=recent))
 
 
-def _cohorts(integration: Integration | None, *, with_archived: bool) -> dict[str, Any]:
-    """The cohorts with their health, and the last runs."""
+def _cohorts(integration: Integration | None, *, connected: bool, with_archived: bool) -> dict[str, Any]:
+    """The cohorts with their health, and the last runs. Four queries, however many cohorts and runs there are."""
     if integration is None:
         return {"cohorts": [], "runs": [], "archived_count": 0, "with_archived": False}
     interval = interval_of(integration)
-    cohorts = integration.cohorts.all()
-    archived = cohorts.filter(archived_at__isnull=False).count()
-    shown: list[Cohort] = list(cohorts if with_archived else cohorts.filter(archived_at=None))
-    latest = latest_runs(shown)
-    runs = SyncRun.objects.filter(cohort__integration=integration).select_related("cohort")[:LAST_RUNS]
+    cohorts: dict[int, Cohort] = {one.pk: one for one in integration.cohorts.all()}
+    shown = [one for one in cohorts.values() if with_archived or not one.archived_at]
+    latest = latest_syncs(shown)
     return {
-        "cohorts": [(one, health_of(one, latest.get(one.pk), interval)) for one in shown],
-        "runs": runs,
-        "archived_count": archived,
+        "cohorts": [(one, health_of(one, latest.get(one.pk), interval, connected=connected)) for one in shown],
+        "runs": [(run, cohorts[run.cohort_id]) for run in latest_runs(cohorts.values(), LAST_RUNS)],
+        "archived_count": sum(one.archived_at is not None for one in cohorts.values()),
         "with_archived": with_archived,
     }

@@ -34,6 +34,9 @@ class OwnScreens(Protocol):
     def sync_now(self, cohort: Cohort) -> None:
         """Pull a cohort as soon as possible."""
 
+    def stop(self, cohort: Cohort) -> None:
+        """Give up a pull of the cohort that is under way."""
+
 
 def own_screens(shown: Partner) -> OwnScreens | None:
     """The partner's module, None if it has none. Partners that workspaces named share one."""

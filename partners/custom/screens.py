@@ -50,6 +50,10 @@ def sync_now(cohort: Cohort) -> None:
     raise Http404
 
 
+def stop(cohort: Cohort) -> None:
+    """Nothing is pulled from these partners."""
+
+
 def add(admin: "IntegrationAdmin", request: HttpRequest) -> HttpResponse:
     """Name a new partner."""
     form = CustomPartnerForm(workspace_in(request), request.POST or None)

@@ -83,10 +83,10 @@ def choose(connection: PullConnection, listed: ListedCohort, sync: str) -> Cohor
     if cohort.sync == sync:
         return cohort
     cohort.sync, cohort.partner_count = sync, listed.count
-    cohort.next_pull_at = timezone.now() if sync else None
+    cohort.next_pull_at, cohort.paused_at = timezone.now() if sync else None, None
     if sync:
         cohort.source, cohort.name = Cohort.Source.PULL, listed.name[:ID_LIMIT]
-    cohort.save(update_fields=["sync", "partner_count", "next_pull_at", "source", "name"])
+    cohort.save(update_fields=["sync", "partner_count", "next_pull_at", "paused_at", "source", "name"])
     if not sync:
         stop(cohort)
     return cohort

@@ -88,6 +88,11 @@ def sync_now(cohort: Cohort) -> None:
     pull.sync_now(cohort)
 
 
+def stop(cohort: Cohort) -> None:
+    """Give up a pull of the cohort that is under way."""
+    pull.stop(cohort)
+
+
 def connection_screen(admin: "IntegrationAdmin", request: HttpRequest) -> HttpResponse:
     """The form of the connection; a new one lists the project's cohorts at once, which tests the credentials."""
     integration = admin.of(request, SLUG)
@@ -116,7 +121,7 @@ def disconnect(admin: "IntegrationAdmin", request: HttpRequest) -> HttpResponse:
     integration = admin.existing(request, SLUG)
     for cohort in integration.cohorts.exclude(sync=""):
         pull.stop(cohort)
-    integration.cohorts.exclude(sync="").update(sync="", next_pull_at=None)
+    integration.cohorts.exclude(sync="").update(sync="", next_pull_at=None, paused_at=None)
     PullConnection.objects.filter(integration=integration).delete()
     admin.log(request, integration, _("Removed the connection to Mixpanel's query API."))
     admin.message_user(
