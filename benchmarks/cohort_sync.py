@@ -75,20 +75,22 @@ def measure_sync(world: World, ids: Sequence[str], clients: int) -> float:
     """Push ``ids``; the seconds from the first request until the last change is folded."""
     bodies = world.pusher.bodies("half", ids, PER_REQUEST)
     size, wal = _database_size(), _wal()
-    cpu = world.web.cpu_seconds(), world.worker.cpu_seconds()
+    web, worker = world.web, world.worker
+    cpu = web.cpu_seconds(), worker.cpu_seconds()
     start = time.perf_counter()
     took = world.pusher.push(bodies, clients)
     accepted = time.perf_counter() - start
     _wait_until_folded()
     total = time.perf_counter() - start
-    _check(world, len(ids))
+    folds = _check(world, len(ids))
     print(
         f"sync: {len(ids):,} ids in {len(bodies):,} requests: {total:.1f} s until the last is folded"
         f" ({accepted:.1f} s until the last is accepted)\n"
         f"  {len(bodies) / accepted:.0f} requests/s, {len(ids) / total:,.0f} ids/s,"
         f" request median {median(took) * 1000:.1f} ms with {clients} clients\n"
-        f"  peak memory of a process: web {_mb(world.web.peak_memory())}, worker {_mb(world.worker.peak_memory())};"
-        f" processor: web {world.web.cpu_seconds() - cpu[0]:.1f} s, worker {world.worker.cpu_seconds() - cpu[1]:.1f} s\n"
+        f"  peak memory of a process: web {_mb(web.peak_memory())}, worker {_mb(worker.peak_memory())};"
+        f" processor: web {web.cpu_seconds() - cpu[0]:.1f} s, worker {worker.cpu_seconds() - cpu[1]:.1f} s;"
+        f" {folds} folds\n"
         f"  database growth {_mb(_database_size() - size)}, written to its log {_mb(_wal() - wal)}"
     )
     return total
@@ -130,7 +132,7 @@ def measure_peer(world: World, ids: Sequence[str]) -> float:
 
     from profiles.models import Profile
 
-    class Member(models.Model):
+    class Member(models.Model):  # noqa: DJ008 - nobody reads it
         cohort_id = models.BigIntegerField()
         profile_id = models.BigIntegerField()
 
@@ -244,12 +246,14 @@ def _some(world: World, draw: random.Random) -> tuple[list[str], list[str]]:
     return ids[:500], ids[500:]
 
 
-def _check(world: World, expected: int) -> None:
+def _check(world: World, expected: int) -> int:
+    """Everybody is a member, and was counted once; how many folds it took."""
     from partners.models import Cohort, SyncRun
 
     cohort = Cohort.objects.get(integration=world.integration, cohort_id="half")
     assert (len(cohort.members), cohort.size) == (expected, expected)
     assert sum(SyncRun.objects.filter(cohort=cohort).values_list("added", flat=True)) == expected
+    return cohort.version
 
 
 def _wait_until_folded() -> None:

@@ -67,16 +67,12 @@ class CohortUsers(PartnerView):
 
     def handle(self, integration: Integration, body: Mapping[str, Any]) -> None:
         cohort_id, groups = cohort_id_of(body), changes_of(body)
-        cohorts = Cohort.objects.filter(integration=integration, cohort_id=cohort_id)
-        found = cohorts.values_list("pk", flat=True).first()
-        if found is None and not changes.count(groups):
-            # Partners test a key by sending no changes for a cohort that does not exist.
+        if changes.append_pushed(integration.pk, cohort_id, groups):
             return
-        if found is None:
-            found = Cohort.objects.get_or_create(
-                integration=integration, cohort_id=cohort_id, defaults={"name": cohort_id}
-            )[0].pk
-        changes.append(found, Cohort.Source.PUSH, groups)
+        # Partners test a key by sending no changes for a cohort that does not exist: that makes none.
+        if changes.count(groups):
+            Cohort.objects.get_or_create(integration=integration, cohort_id=cohort_id, defaults={"name": cohort_id})
+            changes.append_pushed(integration.pk, cohort_id, groups)
 
 
 def is_partner(slug: str) -> bool:

@@ -16,6 +16,7 @@ from django.db import connection, transaction
 
 from partners import copies, late, runs, unmatched
 from partners.changes import Group, Identifier, decode, identifier_of
+from partners.locks import only_one
 from partners.matching import Found, match
 from partners.models import Cohort, CohortChange, FullCopy
 from partners.runs import Arrival, Tally
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 #: What one transaction folds at most, so that none is long: an open one holds Currents back.
 ROWS_AT_ONCE: Final = 500
 IDENTIFIERS_AT_ONCE: Final = 50_000
+
+# The first key of our advisory locks; the second is the cohort's id.
+_LOCK: Final = 0x666F6C64
 
 
 @dataclass
@@ -49,6 +53,18 @@ def fold_cohort(cohort_id: int) -> None:
     while waiting_by_cohort([cohort_id]):
         _fold_some(cohort_id)
     late.match_new(cohort_id)
+
+
+def fold_unless_folding(cohort_id: int) -> None:
+    """``fold_cohort``, unless another worker does it: that one sees what waits here before it ends.
+
+    It looks again after it has let go of the lock, so what was committed before somebody found it taken is seen.
+    """
+    while waiting_by_cohort([cohort_id]):
+        with only_one(_LOCK, cohort_id) as mine:
+            if not mine:
+                return
+            fold_cohort(cohort_id)
 
 
 def fold_for_read(cohort_ids: Collection[int]) -> int:

@@ -9,18 +9,16 @@ import logging
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis import RedisError
 from rest_framework import exceptions, status
 
 from partners.models import DataImportKey, KeyUse
+from partners.valkey import valkey
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +26,6 @@ KEPT: Final = timedelta(days=90)
 HOUR: Final = 3_600
 #: After a failure Valkey is left alone for so long, so that requests do not wait for it one after the other.
 QUIET_SECONDS: Final = 10.0
-#: What a request waits for it at most.
-PATIENCE_SECONDS: Final = 0.25
 
 _quiet_until = 0.0
 
@@ -65,7 +61,7 @@ def store_counts() -> None:
 def counts_of(hour: int) -> dict[int, int]:
     """How many requests came with each key (by primary key) in an hour, numbered since 1970; {} without Valkey."""
     try:
-        found = cast(Mapping[bytes, bytes], _valkey().hgetall(_name(hour)))
+        found = cast(Mapping[bytes, bytes], valkey().hgetall(_name(hour)))
     except RedisError as error:
         log.warning("Requests of keys cannot be read: %s", type(error).__name__)
         return {}
@@ -83,7 +79,7 @@ def _count(key_id: int, hour: int) -> int:
     if time.monotonic() < _quiet_until:
         return 0
     try:
-        pipeline = _valkey().pipeline(transaction=False)
+        pipeline = valkey().pipeline(transaction=False)
         pipeline.hincrby(_name(hour), str(key_id), 1)
         pipeline.expire(_name(hour), 3 * HOUR)
         return int(pipeline.execute()[0])
@@ -110,13 +106,3 @@ def _store(hour: int, counts: Mapping[int, int]) -> None:
 
 def _name(hour: int) -> str:
     return f"brazeclone:partner-requests:{hour}"
-
-
-@lru_cache(maxsize=1)
-def _valkey() -> Any:
-    return Redis.from_url(
-        settings.REDIS_URL,
-        socket_connect_timeout=PATIENCE_SECONDS,
-        socket_timeout=PATIENCE_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )

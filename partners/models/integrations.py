@@ -72,12 +72,9 @@ class DataImportKey(KeyModel):
 
     @classmethod
     def find(cls, secret: str) -> "DataImportKey | None":
-        """The valid key that is ``secret``, with its integration and workspace; None when there is none."""
-        return (
-            cls.objects.select_related("integration__workspace")
-            .filter(digest=digest_of(secret), invalidated_at=None)
-            .first()
-        )
+        """The valid key that is ``secret``, with its integration; None when there is none."""
+        valid = cls.objects.select_related("integration").filter(digest=digest_of(secret), invalidated_at=None)
+        return next(iter(valid.order_by()), None)
 
 
 class KeyUse(models.Model):

@@ -61,7 +61,7 @@ def test_a_push_costs_the_same_whatever_the_size_of_the_cohort(mixpanel: Partner
         pushes.append(statements(lambda cohort=cohort: mixpanel.add(*ids, cohort_id=cohort.cohort_id)))
         folds.append(statements(lambda cohort=cohort: fold_cohort(cohort.pk)))
         assert Cohort.objects.get(pk=cohort.pk).size == 1_000
-    assert len(pushes[0]) == len(pushes[1]) == 5
+    assert len(pushes[0]) == len(pushes[1]) == 4
     assert not any('"members"' in sql for sql in pushes[1])
     assert len(folds[0]) == len(folds[1]) == FOLD_STATEMENTS
 
@@ -315,7 +315,7 @@ def test_a_fold_that_breaks_applies_nothing(committed: Partner, monkeypatch: pyt
 @pytest.mark.django_db(transaction=True)
 def test_a_lost_wake_up_call_is_made_up_for(committed: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(changes, "wake_up", lambda *call: calls.append(call))
+    monkeypatch.setattr(changes, "wake_up_once", lambda *call: calls.append(call))
     committed.add("u1")
     assert calls == [("partners.fold_cohort", committed.cohort().pk)]
     assert committed.cohort().size == 0

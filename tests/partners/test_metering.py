@@ -14,6 +14,7 @@ from partners import metering
 from partners.metering import HOUR, counts_of, forget_old_counts
 from partners.models import CohortChange, DataImportKey, KeyUse
 from partners.tasks import store_key_use
+from partners.valkey import PATIENCE_SECONDS
 from tests.partners.conftest import Partner, connect
 from tests.partners.test_screens import client_of, page, text_of
 from workspaces.models import Workspace
@@ -97,7 +98,7 @@ def test_without_valkey_nothing_is_refused_and_nothing_waits(
         def hgetall(self, _name: str) -> Any:
             raise NoConnection
 
-    monkeypatch.setattr(metering, "_valkey", Down)
+    monkeypatch.setattr(metering, "valkey", Down)
     assert [mixpanel.change().status_code for _ in range(5)] == [201] * 5
     assert len(asked) == 1
     store_key_use()
@@ -109,11 +110,11 @@ def test_a_valkey_that_does_not_answer_costs_one_request_a_moment(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        client = metering._valkey.__wrapped__()
-        monkeypatch.setattr(metering, "_valkey", lambda: client)
+        client = metering.valkey.__wrapped__()
+        monkeypatch.setattr(metering, "valkey", lambda: client)
         begun = time.monotonic()
         assert [mixpanel.change().status_code for _ in range(3)] == [201] * 3
-        assert time.monotonic() - begun < 8 * metering.PATIENCE_SECONDS
+        assert time.monotonic() - begun < 8 * PATIENCE_SECONDS
 
 
 def test_a_request_writes_nothing_about_its_key(mixpanel: Partner) -> None:
