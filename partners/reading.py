@@ -5,6 +5,7 @@ from collections.abc import Collection
 from partners.folding import fold_for_read, waiting_by_cohort
 from partners.identities import follow_for_read
 from partners.models import Cohort
+from partners.models.cohorts import stored_members
 from profiles.sets import ProfileSet
 
 
@@ -18,7 +19,7 @@ def cohort_members(workspace_id: int, cohort_ids: Collection[int]) -> dict[int, 
     if ids:
         fold_for_read(ids)
         follow_for_read(workspace_id)
-    return dict(mine.values_list("pk", "members"))
+    return {cohort_id: stored.members() for cohort_id, stored in stored_members(ids).items()} if ids else {}
 
 
 def pending(cohort_ids: Collection[int]) -> int:

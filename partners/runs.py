@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from partners.models import Cohort, RunSets, SyncRun
-from profiles.sets import ProfileSet
+from profiles.sets import ProfileSet, set_cursor
 
 #: How long "is this user in it, and why" can look back.
 SETS_KEPT = timedelta(days=90)
@@ -152,18 +152,25 @@ def record(tallies: Collection[Tally], size: int) -> None:
 
 
 def record_sets(tallies: Collection[Tally]) -> None:
-    """Add to each run's sets whom it added and removed. Two statements."""
-    stored = {one.run_id: one for one in RunSets.objects.filter(run_id__in=[tally.run_id for tally in tallies])}
-    changed = []
-    for tally in sorted(tallies, key=lambda tally: tally.run_id):
-        if tally.added_ids or tally.removed_ids:
-            sets = stored.get(tally.run_id) or RunSets(run_id=tally.run_id)
-            sets.added = sets.added | tally.added_ids
-            sets.removed = sets.removed | tally.removed_ids
-            changed.append(sets)
-    RunSets.objects.bulk_create(
-        changed, update_conflicts=True, unique_fields=["run_id"], update_fields=["added", "removed"]
-    )
+    """Add to each run's sets whom it added and removed. One statement, and one for each run that changed somebody."""
+    changing = sorted((one for one in tallies if one.added_ids or one.removed_ids), key=lambda tally: tally.run_id)
+    if not changing:
+        return
+    with set_cursor() as cursor:
+        cursor.execute(
+            "SELECT run_id, added, removed FROM partners_runsets WHERE run_id = ANY(%s)",
+            [[one.run_id for one in changing]],
+        )
+        stored = {run_id: sets for run_id, *sets in cursor.fetchall()}
+        for one in changing:
+            added, removed = stored.get(one.run_id, (ProfileSet(), ProfileSet()))
+            cursor.execute(
+                """
+                INSERT INTO partners_runsets (run_id, added, removed) VALUES (%s, %s, %s)
+                ON CONFLICT (run_id) DO UPDATE SET added = EXCLUDED.added, removed = EXCLUDED.removed
+                """,
+                [one.run_id, added | one.added_ids, removed | one.removed_ids],
+            )
 
 
 def forget_old_sets() -> None:

@@ -1,20 +1,46 @@
 """Cohorts: the named sets of users that partners own."""
 
-from typing import ClassVar
+from collections.abc import Collection
+from typing import Any, ClassVar, NamedTuple
 
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from partners.models.integrations import Integration
-from profiles.sets import ProfileSetField
+from profiles.sets import ProfileSet, ProfileSetField, set_cursor
+
+
+class StoredMembers(NamedTuple):
+    """How a cohort's members are stored: what a sync writes follows the change, not the cohort.
+
+    A fold of few users writes who ``joined`` and who ``left`` since the ``base`` was written, see ``partners.storing``.
+    """
+
+    base: ProfileSet = ProfileSet()
+    joined: ProfileSet = ProfileSet()
+    left: ProfileSet = ProfileSet()
+
+    def members(self) -> ProfileSet:
+        """Everybody."""
+        return (self.base - self.left) | self.joined if self.joined or self.left else self.base
+
+
+def stored_members(cohort_ids: Collection[int]) -> dict[int, StoredMembers]:
+    """The members of these cohorts, by id. One statement."""
+    with set_cursor() as cursor:
+        cursor.execute(
+            "SELECT id, base_members, joined_since, left_since FROM partners_cohort WHERE id = ANY(%s)",
+            [list(cohort_ids)],
+        )
+        return {cohort_id: StoredMembers(*parts) for cohort_id, *parts in cursor.fetchall()}
 
 
 class CohortManager(models.Manager["Cohort"]):
     """Leaves the members in the database until they are asked for: a cohort of millions is megabytes."""
 
     def get_queryset(self) -> "models.QuerySet[Cohort]":
-        return super().get_queryset().defer("members")
+        return super().get_queryset().defer("base_members", "joined_since", "left_since")
 
 
 class Cohort(models.Model):
@@ -39,7 +65,10 @@ class Cohort(models.Model):
     first_seen_at = models.DateTimeField(db_default=Now(), editable=False)
     last_sync_at = models.DateTimeField(_("last sync"), null=True, editable=False)
     archived_at = models.DateTimeField(_("archived at"), null=True, editable=False)
-    members = ProfileSetField()
+    # See ``StoredMembers``.
+    base_members = ProfileSetField()
+    joined_since = ProfileSetField()
+    left_since = ProfileSetField()
     #: Live members after the last fold: for lists, which never fold.
     size = models.BigIntegerField(_("size"), default=0, editable=False)
     #: Rises with every change of ``members``, so that what was computed from them can tell that it is old.
@@ -63,6 +92,34 @@ class Cohort(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    _stored: StoredMembers | None = None
+    _members: ProfileSet | None = None
+
+    @property
+    def stored(self) -> StoredMembers:
+        """The members as they are stored, read when they are first asked for."""
+        if self._stored is None:
+            self._stored = stored_members([self.pk])[self.pk]
+        return self._stored
+
+    @property
+    def members(self) -> ProfileSet:
+        """The members; may hold users who are gone, see ``profiles.live``. Written by ``partners.storing``."""
+        if self._members is None:
+            self._members = self.stored.members()
+        return self._members
+
+    @members.setter
+    def members(self, members: ProfileSet) -> None:
+        """Of a new cohort."""
+        self._stored, self._members = StoredMembers(members), members
+        self.base_members = members
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        """As Django's; the members are read again, too."""
+        self._stored = self._members = None
+        super().refresh_from_db(*args, **kwargs)
 
     @property
     def is_pulled(self) -> bool:

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from partners import copies, folding, identities, late, unmatched
 from partners.folding import fold_cohort
 from partners.identities import follow, follow_all
-from partners.models import Cohort, FullCopy, IdentityCursor, RunSets, SyncRun, UnmatchedId
+from partners.models import FullCopy, IdentityCursor, RunSets, SyncRun, UnmatchedId
 from partners.reading import cohort_members
 from partners.tasks import fold_stragglers, match_unlogged
 from profiles.live import log_identity
@@ -45,7 +45,7 @@ def waiting(partner: Partner, cohort_id: str = "c1") -> set[str]:
 
 def stored(partner: Partner, cohort_id: str = "c1") -> set[int]:
     """The members as stored, with nothing folded and nobody left out."""
-    return set(Cohort.objects.values_list("members", flat=True).get(pk=partner.cohort(cohort_id).pk))
+    return set(partner.cohort(cohort_id).members)
 
 
 def data_points(partner: Partner) -> int:
