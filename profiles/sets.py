@@ -6,7 +6,7 @@ Architecture, "sets of users are roaring bitmaps": ids fit 32 bits, and a set of
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from django.db import connection, models
@@ -169,7 +169,7 @@ def set_cursor() -> Iterator[Any]:
     Django's own cursors speak text, in which a set of millions takes PostgreSQL and us four times as long.
     """
     connection.ensure_connection()
-    raw = ServerBindingCursor(connection.connection)
+    raw: Any = cast(Any, ServerBindingCursor)(connection.connection)
     raw.format = Format.BINARY
     raw.adapters.register_dumper(ProfileSet, _SetDumper)
     raw.adapters.register_loader("bytea", _SetLoader)
