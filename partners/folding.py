@@ -14,7 +14,7 @@ from typing import Final
 from django.conf import settings
 from django.db import connection, transaction
 
-from partners import copies, late, runs, unmatched
+from partners import copies, identities, late, runs, unmatched
 from partners.changes import Group, Identifier, decode, identifier_of
 from partners.locks import only_one
 from partners.matching import Found, match
@@ -48,8 +48,14 @@ class Request:
 def fold_cohort(cohort_id: int) -> None:
     """Apply everything that waits for the cohort when this is called.
 
-    What matched nobody is matched once more afterwards, in a later transaction (see ``partners.late``).
+    What became of users before comes first, so that the partner's newer word about a survivor counts. What matched
+    nobody is matched once more afterwards, in a later transaction (see ``partners.late``).
     """
+    workspace_id = Cohort.objects.filter(pk=cohort_id).values_list("integration__workspace", flat=True).first()
+    if workspace_id is None or not waiting_by_cohort([cohort_id]):
+        return
+    identities.follow_if_little(workspace_id)
+    _fold_some(cohort_id)
     while waiting_by_cohort([cohort_id]):
         _fold_some(cohort_id)
     late.match_new(cohort_id)
@@ -132,7 +138,7 @@ def _fold_some(cohort_id: int) -> None:
     if requests:
         _fold_differences(cohort, requests, gathering)
     elif ready:
-        copies.fold(cohort, ready, gathering, IDENTIFIERS_AT_ONCE)
+        copies.fold(cohort, ready, IDENTIFIERS_AT_ONCE)
 
 
 def _next_requests(cohort: Cohort, before: int | None) -> list[Request]:

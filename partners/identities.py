@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 #: Rows of the log, and users in them, of one step.
 ROWS_AT_ONCE: Final = 1_000
 USERS_AT_ONCE: Final = 20_000
-#: A reader follows the log itself as long as so many users at most are behind the cursor.
-READERS_USERS: Final = 2_000
+#: Readers and folds follow the log themselves while so many users at most are behind the cursor.
+LITTLE: Final = 2_000
 #: Bits of users who are gone are harmless: they are swept out of all sets together, not more often than this.
 SWEEP_EVERY: Final = timedelta(minutes=1)
 
@@ -73,12 +73,12 @@ def follow(workspace_id: int, *, sweeping: bool = True) -> None:
                 _sweep(workspace_id)
 
 
-def follow_for_read(workspace_id: int) -> None:
-    """Let a reader see what users became a moment ago, if it is little; a failure is the log's, not the reader's.
+def follow_if_little(workspace_id: int) -> None:
+    """Let a reader see, or a fold know, what users became a moment ago, if it is little; a failure is not theirs.
 
     Inside a transaction nothing is done: one transaction locks cohorts in one order only.
     """
-    if connection.in_atomic_block or not 0 < _users_behind(workspace_id) <= READERS_USERS:
+    if connection.in_atomic_block or not 0 < _users_behind(workspace_id) <= LITTLE:
         return
     try:
         follow(workspace_id, sweeping=False)
@@ -106,7 +106,7 @@ def _behind() -> list[int]:
 
 
 def _users_behind(workspace_id: int) -> int:
-    """How many users the rows after the cursor name, as far as that decides whether a reader follows. One statement."""
+    """How many users the rows after the cursor name, as far as that decides whether they are few. One statement."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -119,7 +119,7 @@ def _users_behind(workspace_id: int) -> int:
                    AND i.xid < {HORIZON_SQL}
                  ORDER BY i.xid, i.id LIMIT %(limit)s) AS behind
             """,  # noqa: S608 - a constant
-            {"workspace": workspace_id, "limit": READERS_USERS},
+            {"workspace": workspace_id, "limit": LITTLE},
         )
         return int(cursor.fetchone()[0])
 

@@ -91,7 +91,7 @@ def _match_some(cohort_id: int) -> None:
 
 def _join(cohort: Cohort, rows: Iterable[UnmatchedId]) -> None:
     """Let whoever the ``rows`` name by now join the cohort, and take those rows off the waiting list."""
-    named = [(row, Identifier(row.kind, row.label, row.value)) for row in rows]
+    named = [(row, Identifier(row.kind, row.label, row.value)) for row in rows if not row.cancelled]
     found = find_profiles(cohort.integration.workspace_id, [identifier for _, identifier in named])
     hits = sorted(
         ((row, found[identifier]) for row, identifier in named if identifier in found), key=lambda hit: hit[0].position
@@ -103,7 +103,7 @@ def _join(cohort: Cohort, rows: Iterable[UnmatchedId]) -> None:
         copies.match_late(copy, hits)
     UnmatchedId.objects.filter(pk__in=[row.pk for row, _ in hits]).delete()
     of_copies = {copy.run_id for copy in on_their_way}
-    _add(cohort, [hit for hit in hits if not hit[0].cancelled and hit[0].run_id not in of_copies])
+    _add(cohort, [hit for hit in hits if hit[0].run_id not in of_copies])
 
 
 def _add(cohort: Cohort, hits: Sequence[Hit]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from partners.folding import fold_for_read, waiting_by_cohort
-from partners.identities import follow_for_read
+from partners.identities import follow_if_little
 from partners.models import Cohort
 from partners.models.cohorts import stored_members
 from profiles.sets import ProfileSet
@@ -18,7 +18,7 @@ def cohort_members(workspace_id: int, cohort_ids: Collection[int]) -> dict[int, 
     ids = list(mine.values_list("pk", flat=True))
     if ids:
         fold_for_read(ids)
-        follow_for_read(workspace_id)
+        follow_if_little(workspace_id)
     return {cohort_id: stored.members() for cohort_id, stored in stored_members(ids).items()} if ids else {}
 
 

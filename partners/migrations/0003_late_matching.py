@@ -54,6 +54,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='unmatchedid',
+            index=models.Index(condition=models.Q(('cancelled', True)), fields=['cohort'], name='unmatched_cancelled'),
+        ),
+        migrations.AddIndex(
+            model_name='unmatchedid',
             index=models.Index(fields=['cohort', 'id'], name='unmatched_order'),
         ),
         migrations.AddIndex(

@@ -87,6 +87,7 @@ class UnmatchedId(models.Model):
         constraints = [models.UniqueConstraint(fields=["cohort", "digest"], name="unmatched_once")]
         indexes = [
             models.Index(fields=["cohort", "id"], name="unmatched_order"),
+            models.Index(fields=["cohort"], name="unmatched_cancelled", condition=models.Q(cancelled=True)),
             # What the identity log does not tell of: an email or a device that a user got later.
             models.Index(
                 fields=["cohort", "id"], name="unmatched_unlogged", condition=models.Q(kind__in=["email", "device"])

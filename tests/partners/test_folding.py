@@ -68,8 +68,9 @@ def test_a_push_costs_the_same_whatever_the_size_of_the_cohort(mixpanel: Partner
 
 #: One kind of identifier, all matched, the run exists: two looks whether something waits, a savepoint and its release,
 #: the cohort's lock, its copies, requests, run, members, users, waiting list, the run's sets (2), live users (2), the
-#: cohort, data points, the requests' deletion, the run's counts; a look whether something began to wait.
-FOLD_STATEMENTS = 20
+#: cohort, data points, the requests' deletion, the run's counts; before it the cohort's workspace, after it whether
+#: something waits unmatched.
+FOLD_STATEMENTS = 21
 
 
 def test_a_fold_is_a_fixed_number_of_statements(mixpanel: Partner, users: MakeUsers) -> None:

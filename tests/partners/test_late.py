@@ -380,7 +380,7 @@ def test_many_users_are_followed_in_steps(mixpanel: Partner, users: MakeUsers, m
 def test_a_reader_leaves_much_to_the_workers(
     mixpanel: Partner, users: MakeUsers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identities, "READERS_USERS", 1)
+    monkeypatch.setattr(identities, "LITTLE", 1)
     mixpanel.add("a", "b")
     mixpanel.members()
     users("a", "b")
