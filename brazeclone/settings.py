@@ -152,6 +152,8 @@ IMPORT_DIR = Path(env.str("IMPORT_DIR", default=env.str("BRAZECLONE_DATA_DIR", s
 FOLD_ON_READ_LIMIT = env.int("FOLD_ON_READ_LIMIT", default=20_000)
 # Requests of one export are one run when the gap between two of them is below this many seconds.
 SYNC_RUN_GAP = env.int("SYNC_RUN_GAP", default=60)
+# With one data import key; Braze documents this limit.
+PARTNER_REQUESTS_PER_HOUR = env.int("PARTNER_REQUESTS_PER_HOUR", default=250_000)
 DYNAMIC_SYNC_INTERVAL = env.int("DYNAMIC_SYNC_INTERVAL", default=15 * 60)
 WEBHOOK_SESSION_TIMEOUT = env.int("WEBHOOK_SESSION_TIMEOUT", default=6 * 3600)
 MIXPANEL_QUERY_TIMEOUT = env.int("MIXPANEL_QUERY_TIMEOUT", default=60)

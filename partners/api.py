@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from partners import changes, openapi
+from partners.metering import admit
 from partners.models import Cohort, DataImportKey, Integration
 from partners.registry import partner
 from partners.validation import InvalidKey, body_of, changes_of, cohort_id_of, created_at_of, name_of
@@ -31,11 +32,12 @@ class PartnerView(APIView):
     permission_classes = ()
 
     def post(self, request: Request, partner_slug: str) -> Response:
-        """201, or 401 / 400 / 404 with the reason; see ``handle``."""
-        if partner(partner_slug) is None:
+        """201, or 401 / 400 / 404 / 429 with the reason; see ``handle``."""
+        if not is_partner(partner_slug):
             raise NotFound(f"There is no partner named {partner_slug}")
         body = body_of(request.data)
         key = _authenticate(body, partner_slug)
+        admit(key)
         with transaction.atomic():
             self.handle(key.integration, body)
             _accept_partner_key(key.integration, body)
@@ -73,16 +75,17 @@ class CohortUsers(PartnerView):
 
     def handle(self, integration: Integration, body: Mapping[str, Any]) -> None:
         cohort_id, groups = cohort_id_of(body), changes_of(body)
-        cohorts = Cohort.objects.filter(integration=integration, cohort_id=cohort_id)
-        found = cohorts.values_list("pk", flat=True).first()
-        if found is None and not changes.count(groups):
-            # Partners test a key by sending no changes for a cohort that does not exist.
+        if changes.append_pushed(integration.pk, cohort_id, groups):
             return
-        if found is None:
-            found = Cohort.objects.get_or_create(
-                integration=integration, cohort_id=cohort_id, defaults={"name": cohort_id}
-            )[0].pk
-        changes.append(found, Cohort.Source.PUSH, groups)
+        # Partners test a key by sending no changes for a cohort that does not exist: that makes none.
+        if changes.count(groups):
+            Cohort.objects.get_or_create(integration=integration, cohort_id=cohort_id, defaults={"name": cohort_id})
+            changes.append_pushed(integration.pk, cohort_id, groups)
+
+
+def is_partner(slug: str) -> bool:
+    """Whether there is such a partner: a registered one, or one that some workspace has named itself."""
+    return partner(slug) is not None or Integration.objects.filter(partner_slug=slug).exists()
 
 
 def _authenticate(body: Mapping[str, Any], partner_slug: str) -> DataImportKey:

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -8,3 +9,12 @@ class PartnersConfig(AppConfig):
 
     def ready(self) -> None:
         from partners import panels  # noqa: F401 - registers with the floor below
+        from workspaces.data_points import name_sources
+
+        name_sources(_cohorts_of)
+
+
+def _cohorts_of(source: str) -> str | None:
+    """The name of the data points of a partner's cohorts, in the reader's language (``Partner.cohort_filter_name``)."""
+    partner, ending, rest = source.rpartition(" Cohorts")
+    return gettext("{partner} Cohorts").format(partner=partner) if ending and not rest else None

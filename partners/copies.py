@@ -4,7 +4,7 @@ A full copy counts from its position in the arrival order; differences that arri
 newer copy replaces an older one that is not complete. The webhook's sessions and the pull share this.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from django.conf import settings
@@ -13,11 +13,11 @@ from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
 from partners import unmatched
-from partners.changes import Group, count, decode, encode, fold_soon
-from partners.matching import find_profiles
+from partners.changes import Group, Identifier, count, decode, encode, fold_soon, identifier_of
+from partners.matching import match
 from partners.models import Cohort, CohortChange, FullCopy, RunSets, SyncRun, UnmatchedId
 from partners.runs import Arrival
-from partners.storing import store_members
+from partners.storing import store_members, with_successors
 from partners.unmatched import Waiting
 from profiles.live import live_users
 from profiles.sets import ProfileSet
@@ -45,8 +45,9 @@ def open_copy(cohort_id: int, source: Cohort.Source, session_id: str = "", total
         return run
     for older in FullCopy.objects.filter(cohort_id=cohort_id, **_GATHERING).values_list("run_id", flat=True):
         give_up(older, SyncRun.Status.INCOMPLETE, SyncRun.Problem.REPLACED)
-    # Traces of removals later than an older copy: this one's position is later than all of them.
-    UnmatchedId.objects.filter(cohort_id=cohort_id, cancelled=True).delete()
+    if not FullCopy.objects.filter(cohort_id=cohort_id).exists():
+        # Traces of removals later than an older copy: this one's position is later than all of them.
+        UnmatchedId.objects.filter(cohort_id=cohort_id, cancelled=True).delete()
     run = SyncRun.objects.create(
         cohort_id=cohort_id, source=source, session_id=session_id, total_pages=total_pages or 0
     )
@@ -120,43 +121,77 @@ def of_cohort(cohort: Cohort) -> tuple[FullCopy | None, FullCopy | None]:
     return gathering, ready
 
 
-def keep_for_later(gathering: FullCopy, later: dict[int, bool]) -> None:
-    """Remember what was done to whom (True: removed) since ``gathering`` began: it is done again on top of it."""
-    if not later:
+def keep_for_later(copy: FullCopy, added: ProfileSet, removed: ProfileSet) -> None:
+    """Remember whom differences added and removed since ``copy`` began: it is done again on top of it."""
+    if not added and not removed:
         return
-    removed = ProfileSet(one for one, remove in later.items() if remove)
-    added = ProfileSet(one for one, remove in later.items() if not remove)
-    FullCopy.objects.filter(pk=gathering.pk).update(
-        later_added=(gathering.later_added - removed) | added,
-        later_removed=(gathering.later_removed - added) | removed,
+    FullCopy.objects.filter(pk=copy.pk).update(
+        later_added=(copy.later_added - removed) | added,
+        later_removed=(copy.later_removed - added) | removed,
     )
 
 
-def fold(cohort: Cohort, copy: FullCopy, gathering: FullCopy | None, at_once: int) -> None:
+def match_late(copy: FullCopy, hits: Sequence[tuple[UnmatchedId, list[int]]]) -> None:
+    """Tell a copy that is on its way, of a locked cohort, whom identifiers of the waiting list name by now.
+
+    Those of its own pages are members of the copy; what arrived later than the copy is done again on top of it.
+    """
+    own = [ids for row, ids in hits if row.run_id == copy.run_id]
+    if own:
+        FullCopy.objects.filter(pk=copy.pk).update(matched=copy.matched | ProfileSet(one for ids in own for one in ids))
+        SyncRun.objects.filter(pk=copy.run_id).update(unmatched=F("unmatched") - len(own))
+    later = ProfileSet(one for row, ids in hits if row.position > copy.position for one in ids)
+    keep_for_later(copy, later, ProfileSet())
+
+
+def replace_users(copy: FullCopy, successors: Mapping[int, int], dead: ProfileSet) -> None:
+    """Put merged users' successors into the sets of a copy that is on its way, and leave the ``dead`` out."""
+    matched, added, removed = (
+        with_successors(one, successors) - dead for one in (copy.matched, copy.later_added, copy.later_removed)
+    )
+    # Who is a member by either of two names that were merged is one.
+    removed -= added
+    if (matched, added, removed) != (copy.matched, copy.later_added, copy.later_removed):
+        FullCopy.objects.filter(pk=copy.pk).update(matched=matched, later_added=added, later_removed=removed)
+
+
+def fold(cohort: Cohort, copy: FullCopy, at_once: int) -> None:
     """Take a complete copy one step further: match some of its pages or, when all are, replace the members.
 
     The caller holds the cohort's row lock; a copy larger than ``at_once`` identifiers takes several transactions.
     """
     if not _match_pages(cohort, copy, at_once):
-        _replace_members(cohort, copy, gathering)
+        _replace_members(cohort, copy)
 
 
 def _match_pages(cohort: Cohort, copy: FullCopy, at_once: int) -> bool:
     pages = _next_pages(copy, at_once)
     if not pages:
         return False
-    entries = [identifier for _, changes in pages for identifier, _ in decode(changes)]
-    found = find_profiles(cohort.integration.workspace_id, entries)
-    lost = [identifier for identifier in entries if identifier not in found]
-    unmatched.stop_waiting(cohort.pk, found)
+    groups = [group for _, changes in pages for group in decode(changes)]
+    found = match(cohort.integration.workspace_id, groups)
+    named = list(zip(groups, found, strict=True))
+    lost = [identifier_of(group, place) for group, one in named for place in one.nobody]
+    somebody = (identifier for group, one in named for identifier in one.somebody(group))
+    unmatched.stop_waiting(cohort.pk, somebody, before=copy.position)
     unmatched.wait(cohort.pk, [Waiting(one, copy.run_id, copy.position) for one in dict.fromkeys(lost)])
-    matched = copy.matched | ProfileSet(one for ids in found.values() for one in ids)
+    if cancelled := unmatched.cancelled_after(cohort.pk, copy.position):
+        # Removed before they had a user, and later than the copy: it does not count that the copy names them.
+        found = match(cohort.integration.workspace_id, [_without(group, cancelled) for group in groups])
+    matched = ProfileSet.union([copy.matched, *(one.profiles() for one in found)])
     FullCopy.objects.filter(pk=copy.pk).update(matched=matched)
     CohortChange.objects.filter(pk__in=[page_id for page_id, _ in pages]).delete()
     SyncRun.objects.filter(pk=copy.run_id).update(
-        received=F("received") + len(entries), unmatched=F("unmatched") + len(lost)
+        received=F("received") + count(groups), unmatched=F("unmatched") + len(lost)
     )
     return True
+
+
+def _without(group: Group, identifiers: Collection[Identifier]) -> Group:
+    places = range(len(group.values))
+    return group._replace(
+        values=[group.values[place] for place in places if identifier_of(group, place) not in identifiers]
+    )
 
 
 def _next_pages(copy: FullCopy, at_once: int) -> list[tuple[int, bytes]]:
@@ -171,11 +206,13 @@ def _next_pages(copy: FullCopy, at_once: int) -> list[tuple[int, bytes]]:
     return [(row.pk, bytes(row.changes)) for row in rows]
 
 
-def _replace_members(cohort: Cohort, copy: FullCopy, gathering: FullCopy | None) -> None:
+def _replace_members(cohort: Cohort, copy: FullCopy) -> None:
     workspace_id, run = cohort.integration.workspace_id, copy.run
-    members = (copy.matched - copy.later_removed) | copy.later_added
-    added, removed = members - cohort.members, (cohort.members - members) & live_users(workspace_id)
-    unmatched.forget_before(cohort.pk, copy.position, gathering.position if gathering else None)
+    next_copies = FullCopy.objects.filter(cohort=cohort, position__gt=copy.position).order_by("position")
+    unmatched.forget_before(cohort.pk, copy.position, next_copies.values_list("position", flat=True).first())
+    live = live_users(workspace_id)
+    members = ((copy.matched - copy.later_removed) | copy.later_added) & live
+    added, removed = members - cohort.members, (cohort.members - members) & live
     if added or removed:
         RunSets.objects.create(run=run, added=added, removed=removed)
     assert copy.complete_at is not None  # noqa: S101 - only a complete copy is folded

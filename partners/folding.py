@@ -6,16 +6,18 @@ crash at any point loses nothing and applies nothing twice, since the rows go in
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from django.conf import settings
 from django.db import connection, transaction
 
-from partners import copies, runs, unmatched
-from partners.changes import Identifier, decode
-from partners.matching import find_profiles
+from partners import copies, identities, late, runs, unmatched
+from partners.changes import Group, Identifier, decode, identifier_of
+from partners.locks import only_one
+from partners.matching import Found, match
 from partners.models import Cohort, CohortChange, FullCopy
 from partners.runs import Arrival, Tally
 from partners.storing import store_members
@@ -29,6 +31,9 @@ log = logging.getLogger(__name__)
 ROWS_AT_ONCE: Final = 500
 IDENTIFIERS_AT_ONCE: Final = 50_000
 
+# The first key of our advisory locks; the second is the cohort's id.
+_LOCK: Final = 0x666F6C64
+
 
 @dataclass
 class Request:
@@ -41,9 +46,31 @@ class Request:
 
 
 def fold_cohort(cohort_id: int) -> None:
-    """Apply everything that waits for the cohort when this is called."""
+    """Apply everything that waits for the cohort when this is called.
+
+    What became of users before comes first, so that the partner's newer word about a survivor counts. What matched
+    nobody is matched once more afterwards, in a later transaction (see ``partners.late``).
+    """
+    workspace_id = Cohort.objects.filter(pk=cohort_id).values_list("integration__workspace", flat=True).first()
+    if workspace_id is None or not waiting_by_cohort([cohort_id]):
+        return
+    identities.follow_if_little(workspace_id)
+    _fold_some(cohort_id)
     while waiting_by_cohort([cohort_id]):
         _fold_some(cohort_id)
+    late.match_new(cohort_id)
+
+
+def fold_unless_folding(cohort_id: int) -> None:
+    """``fold_cohort``, unless another worker does it: that one sees what waits here before it ends.
+
+    It looks again after it has let go of the lock, so what was committed before somebody found it taken is seen.
+    """
+    while waiting_by_cohort([cohort_id]):
+        with only_one(_LOCK, cohort_id) as mine:
+            if not mine:
+                return
+            fold_cohort(cohort_id)
 
 
 def fold_for_read(cohort_ids: Collection[int]) -> int:
@@ -103,8 +130,7 @@ def _folded(cohort_id: int) -> bool:
 @transaction.atomic
 def _fold_some(cohort_id: int) -> None:
     """Fold what fits one transaction. Appending requests do not wait for this lock, other folds do."""
-    locked = Cohort.objects.select_related("integration").select_for_update(of=("self",), no_key=True)
-    cohort = locked.filter(pk=cohort_id).first()
+    cohort = late.locked(cohort_id)
     if cohort is None:
         return
     gathering, ready = copies.of_cohort(cohort)
@@ -112,7 +138,7 @@ def _fold_some(cohort_id: int) -> None:
     if requests:
         _fold_differences(cohort, requests, gathering)
     elif ready:
-        copies.fold(cohort, ready, gathering, IDENTIFIERS_AT_ONCE)
+        copies.fold(cohort, ready, IDENTIFIERS_AT_ONCE)
 
 
 def _next_requests(cohort: Cohort, before: int | None) -> list[Request]:
@@ -141,10 +167,10 @@ def _fold_differences(cohort: Cohort, requests: list[Request], gathering: FullCo
     fold = Fold(cohort, requests, gathering)
     fold.apply()
     workspace_id, tallies = cohort.integration.workspace_id, fold.tallies.values()
-    unmatched.stop_waiting(cohort.pk, fold.settled)
+    unmatched.stop_waiting(cohort.pk, fold.settled())
     unmatched.wait(cohort.pk, fold.waiting.values())
     if gathering:
-        copies.keep_for_later(gathering, fold.later)
+        copies.keep_for_later(gathering, fold.later_added, fold.later_removed)
     runs.record_sets(tallies)
     size = store_members(cohort, fold.members(), requests[-1].arrival)
     log_data_points(workspace_id, cohort.integration.data_point_source, sum(one.data_points for one in tallies))
@@ -156,67 +182,78 @@ class Fold:
     """Applies requests one after the other, on the few users that they name rather than on the whole cohort."""
 
     def __init__(self, cohort: Cohort, requests: list[Request], gathering: FullCopy | None) -> None:
-        self._requests = [(request, list(decode(request.changes))) for request in requests]
+        groups = [decode(request.changes) for request in requests]
+        found = iter(match(cohort.integration.workspace_id, list(chain.from_iterable(groups))))
+        self._requests = [
+            (request, [(group, next(found)) for group in mine]) for request, mine in zip(requests, groups, strict=True)
+        ]
         self._later_than = gathering.position if gathering else None
-        named = (identifier for _, entries in self._requests for identifier, _ in entries)
-        self._found = find_profiles(cohort.integration.workspace_id, named)
         self._before = cohort.members
-        self._touched = ProfileSet(profile_id for ids in self._found.values() for profile_id in ids)
-        self._in = set(self._before & self._touched)
+        self._touched = ProfileSet.union(one.profiles() for _, named in self._requests for _, one in named)
+        self._in = self._before & self._touched
         self.tallies: dict[int, Tally] = {}
-        #: Identifiers that wait no longer: matched, or removed.
-        self.settled: set[Identifier] = set()
         #: Identifiers that matched nobody, by the last request that named them.
         self.waiting: dict[Identifier, Waiting] = {}
-        #: What was done to whom after the gathering copy's position: True for removed.
-        self.later: dict[int, bool] = {}
+        self._dropped: set[Identifier] = set()
+        #: Whom requests after the gathering copy's position added and removed.
+        self.later_added, self.later_removed = ProfileSet(), ProfileSet()
 
     def apply(self) -> None:
         """Apply all requests in their order."""
-        for request, entries in self._requests:
-            self._apply(request, entries)
+        for request, named in self._requests:
+            self._apply(request, named)
 
     def members(self) -> ProfileSet:
         """The members after the requests."""
-        return (self._before - self._touched) | ProfileSet(self._in)
+        return (self._before - self._touched) | self._in
 
-    def _apply(self, request: Request, entries: list[tuple[Identifier, bool]]) -> None:
-        outcome: dict[int, bool] = {}
-        matches = nobody = 0
-        for identifier, remove in entries:
-            profile_ids = self._found.get(identifier)
-            if profile_ids:
-                matches += len(profile_ids)
-                outcome.update(dict.fromkeys(profile_ids, remove))
-                self.settled.add(identifier)
+    def settled(self) -> Iterator[Identifier]:
+        """Identifiers that wait no longer: matched, or removed."""
+        yield from self._dropped
+        for _, named in self._requests:
+            for group, found in named:
+                yield from found.somebody(group)
+
+    def _apply(self, request: Request, named: list[tuple[Group, Found]]) -> None:
+        # The later group wins for the same user.
+        adding, removing = ProfileSet(), ProfileSet()
+        for group, found in named:
+            profiles = found.profiles()
+            if group.remove:
+                adding, removing = adding - profiles, removing | profiles
             else:
-                nobody += 1
-                self._note_unmatched(request, identifier, remove)
-        added = {one for one, remove in outcome.items() if not remove and one not in self._in}
-        removed = {one for one, remove in outcome.items() if remove and one in self._in}
-        self._in |= added
-        self._in -= removed
+                adding, removing = adding | profiles, removing - profiles
+            for place in found.nobody:
+                self._note_unmatched(request, identifier_of(group, place), group.remove)
+        added, removed = adding - self._in, removing & self._in
+        self._in = (self._in | added) - removed
         if self._is_later(request):
-            self.later.update(outcome)
+            self.later_added = (self.later_added - removing) | adding
+            self.later_removed = (self.later_removed - adding) | removing
+        self._count(request, named, added, removed)
+
+    def _count(
+        self, request: Request, named: list[tuple[Group, Found]], added: ProfileSet, removed: ProfileSet
+    ) -> None:
         tally = self.tallies.setdefault(request.run_id, Tally(request.run_id, request.arrival.received_at))
         tally.last_at = max(tally.last_at, request.arrival.received_at)
         tally.requests += 1
-        tally.received += len(entries)
-        tally.unmatched += nobody
+        tally.received += sum(len(group.values) for group, _ in named)
+        tally.unmatched += sum(len(found.nobody) for _, found in named)
         tally.added += len(added)
         tally.removed += len(removed)
         # An identifier that names a user whom another one of the request named changes nothing either.
-        tally.already_there += matches - len(added) - len(removed)
+        tally.already_there += sum(len(found.ids) for _, found in named) - len(added) - len(removed)
         tally.added_ids |= added
         tally.removed_ids |= removed
 
     def _note_unmatched(self, request: Request, identifier: Identifier, remove: bool) -> None:
         cancels = remove and self._is_later(request)
         if not remove or cancels:
-            self.settled.discard(identifier)
+            self._dropped.discard(identifier)
             self.waiting[identifier] = Waiting(identifier, request.run_id, request.id, cancels)
         else:
-            self.settled.add(identifier)
+            self._dropped.add(identifier)
             self.waiting.pop(identifier, None)
 
     def _is_later(self, request: Request) -> bool:

@@ -5,67 +5,118 @@ a device names anonymous profiles only.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 from django.db import connection
 
-from partners.changes import ALIAS, DEVICE, EMAIL, EXTERNAL_ID, Identifier
+from partners.changes import ALIAS, DEVICE, EMAIL, EXTERNAL_ID, Group, Identifier, identifier_of
+from profiles.sets import ProfileSet
 
-#: From so many identifiers of one kind on, they are joined as an analysed table instead of probing an index for each.
-JOIN_FROM = 20_000
-
-_JOINS = {
-    EXTERNAL_ID: """
-        SELECT w.label, w.value, p.id FROM {wanted} JOIN profiles_profile p
-        ON p.workspace_id = %(workspace)s AND p.external_id IS NOT NULL AND p.external_id = w.value""",
-    ALIAS: """
-        SELECT w.label, w.value, a.profile_id FROM {wanted} JOIN profiles_alias a
-        ON a.workspace_id = %(workspace)s AND a.label = w.label AND a.name = w.value""",
-    DEVICE: """
-        SELECT w.label, w.value, d.profile_id FROM {wanted} JOIN profiles_device d
-        ON d.workspace_id = %(workspace)s AND d.device_id = w.value
-        JOIN profiles_profile p ON p.id = d.profile_id AND p.external_id IS NULL""",
-    EMAIL: """
-        SELECT w.label, w.value, p.id FROM {wanted} JOIN profiles_profile p
-        ON p.workspace_id = %(workspace)s AND p.email <> '' AND p.email = w.value""",
+#: The query for one value, by kind. OFFSET 0 keeps it as it is: an index probe for each value, which is two to four
+#: times as fast as joining the table to as many values as one fold has.
+_NAMED = {
+    EXTERNAL_ID: "SELECT id FROM profiles_profile WHERE workspace_id = %(workspace)s AND external_id = w.value",
+    ALIAS: "SELECT profile_id AS id FROM profiles_alias"
+    " WHERE workspace_id = %(workspace)s AND label = w.label AND name = w.value",
+    DEVICE: "SELECT p.id FROM profiles_device d JOIN profiles_profile p ON p.id = d.profile_id"
+    " WHERE d.workspace_id = %(workspace)s AND d.device_id = w.value AND p.external_id IS NULL",
+    EMAIL: "SELECT id FROM profiles_profile WHERE workspace_id = %(workspace)s AND email <> '' AND email = w.value",
 }
-_FEW = "unnest(%(labels)s::text[], %(values)s::text[]) AS w (label, value)"
-_MANY = "partners_wanted AS w"
+# The place of each value and the profile that it names, end to end in one value: a row for each would cost ten times
+# as much. Sorted, so that neighbours in the index are probed one after the other.
+_FIND = """
+    SELECT string_agg(int8send(w.place) || int8send(p.id), '')
+    FROM (SELECT * FROM unnest({arrays}) WITH ORDINALITY AS w ({names}, place) ORDER BY {names}) AS w
+    CROSS JOIN LATERAL ({named} OFFSET 0) AS p"""
+
+#: None of these is likely in an identifier; the first that is in none of a list separates them.
+_SEPARATORS = ("\n", "\x1f", "\x1e", "\ufdd0")
+
+
+class Found(NamedTuple):
+    """Whom the values of one group name."""
+
+    #: Profile ids, one per match: an email or a device can name several, and one user can be named repeatedly.
+    ids: Any
+    #: The places in the group of the values that name nobody.
+    nobody: list[int]
+
+    def profiles(self) -> ProfileSet:
+        """The users as a set."""
+        return ProfileSet(self.ids)
+
+    def somebody(self, group: Group) -> Iterator[Identifier]:
+        """The identifiers of ``group``, whose answer this is, that name somebody."""
+        lost = set(self.nobody)
+        return (identifier_of(group, place) for place in range(len(group.values)) if place not in lost)
+
+
+def match(workspace_id: int, groups: Sequence[Group]) -> list[Found]:
+    """Whom each of ``groups`` names, in their order. One statement for each kind that occurs.
+
+    Kinds that cannot name anybody match nobody.
+    """
+    answers = [Found(_NONE, []) for _ in groups]
+    for kind in {group.kind for group in groups}:
+        mine = [number for number, group in enumerate(groups) if group.kind == kind]
+        values = [value for number in mine for value in groups[number].values]
+        places, ids = _pairs(workspace_id, kind, values)
+        start = 0
+        for number in mine:
+            end = start + len(groups[number].values)
+            first, last = np.searchsorted(places, (start, end))
+            is_found = np.zeros(end - start, dtype=bool)
+            is_found[places[first:last] - start] = True
+            answers[number] = Found(ids[first:last], np.flatnonzero(~is_found).tolist())
+            start = end
+    return answers
 
 
 def find_profiles(workspace_id: int, identifiers: Iterable[Identifier]) -> dict[Identifier, list[int]]:
     """The ids of the profiles that each identifier names; an identifier that names nobody is not in the answer.
 
-    An email or a device can name several profiles. Kinds that cannot name anybody are passed over. Must run in a
-    transaction.
+    For few identifiers: ``match`` is quicker by far, and tells the same of groups.
     """
-    by_kind: dict[str, set[Identifier]] = defaultdict(set)
-    for identifier in identifiers:
-        by_kind[identifier.kind].add(identifier)
+    by_kind: dict[str, list[Identifier]] = defaultdict(list)
+    for identifier in dict.fromkeys(identifiers):
+        by_kind[identifier.kind].append(identifier)
     found: dict[Identifier, list[int]] = defaultdict(list)
-    for kind, query in _JOINS.items():
-        if by_kind[kind]:
-            for label, value, profile_id in _join(workspace_id, query, by_kind[kind]):
-                found[Identifier(kind, label, value)].append(profile_id)
+    for kind, wanted in by_kind.items():
+        values = [[one.label, one.value] if kind == ALIAS else one.value for one in wanted]
+        for place, profile_id in zip(*_pairs(workspace_id, kind, values), strict=True):
+            found[wanted[place]].append(int(profile_id))
     return dict(found)
 
 
-def _join(workspace_id: int, query: str, wanted: Collection[Identifier]) -> list[tuple[str, str, int]]:
-    # Sorted, so that neighbours in the index are probed one after the other.
-    ordered = sorted(wanted)
+def _pairs(workspace_id: int, kind: str, values: Sequence[Any]) -> tuple[Any, Any]:
+    """(places, profile ids) of all matches, in the order of the places: the numbers of the values from 0 on."""
+    if kind not in _NAMED or not values:
+        return _NONE, _NONE
+    names = ("label", "value") if kind == ALIAS else ("value",)
+    lists = zip(*values, strict=True) if kind == ALIAS else (values,)
+    parameters: dict[str, Any] = {"workspace": workspace_id}
+    arrays = []
+    for name, column in zip(names, lists, strict=True):
+        array, parameters[name], parameters["separator_" + name] = _array(name, column)
+        arrays.append(array)
+    query = _FIND.format(arrays=", ".join(arrays), names=", ".join(names), named=_NAMED[kind])
     with connection.cursor() as cursor:
-        if len(ordered) < JOIN_FROM:
-            labels, values = [one.label for one in ordered], [one.value for one in ordered]
-            parameters: dict[str, Any] = {"workspace": workspace_id, "labels": labels, "values": values}
-            cursor.execute(query.format(wanted=_FEW), parameters)
-        else:
-            cursor.execute("DROP TABLE IF EXISTS pg_temp.partners_wanted")
-            cursor.execute("CREATE TEMPORARY TABLE partners_wanted (label text, value text) ON COMMIT DROP")
-            with cursor.copy("COPY partners_wanted FROM STDIN") as copy:
-                for one in ordered:
-                    copy.write_row((one.label, one.value))
-            cursor.execute("ANALYZE partners_wanted")
-            cursor.execute(query.format(wanted=_MANY), {"workspace": workspace_id})
-        rows: list[tuple[str, str, int]] = cursor.fetchall()
-    return rows
+        cursor.execute(query, parameters)
+        pairs = np.frombuffer(cursor.fetchone()[0] or b"", dtype=">i8").astype(np.int64).reshape(-1, 2)
+    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    return pairs[:, 0] - 1, pairs[:, 1]
+
+
+def _array(name: str, values: Sequence[str]) -> tuple[str, Any, str]:
+    """(SQL, the parameter ``name``, its separator) of an array of texts: one long text, which is ten times quicker."""
+    joined = ""
+    for separator in _SEPARATORS:
+        joined = separator.join(values)
+        if joined and joined.count(separator) == len(values) - 1:
+            return f"string_to_array(%({name})s, %(separator_{name})s)", joined, separator
+    return f"%({name})s::text[]", list(values), ""
+
+
+_NONE: Any = np.empty(0, dtype=np.int64)

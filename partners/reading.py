@@ -3,7 +3,9 @@
 from collections.abc import Collection
 
 from partners.folding import fold_for_read, waiting_by_cohort
+from partners.identities import follow_if_little
 from partners.models import Cohort
+from partners.models.cohorts import stored_members
 from profiles.sets import ProfileSet
 
 
@@ -13,8 +15,11 @@ def cohort_members(workspace_id: int, cohort_ids: Collection[int]) -> dict[int, 
     The sets may hold users that have been deleted: AND them with ``profiles.live.live_users``.
     """
     mine = Cohort.objects.filter(pk__in=cohort_ids, integration__workspace_id=workspace_id)
-    fold_for_read(list(mine.values_list("pk", flat=True)))
-    return dict(mine.values_list("pk", "members"))
+    ids = list(mine.values_list("pk", flat=True))
+    if ids:
+        fold_for_read(ids)
+        follow_if_little(workspace_id)
+    return {cohort_id: stored.members() for cohort_id, stored in stored_members(ids).items()} if ids else {}
 
 
 def pending(cohort_ids: Collection[int]) -> int:

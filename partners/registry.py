@@ -6,7 +6,7 @@ beyond the others, see ``partners.admin.own``).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -14,7 +14,16 @@ from typing import Final
 
 from django.utils.functional import Promise
 
-PARTNERS: Final = ("partners.mixpanel", "partners.segment")
+PARTNERS: Final = (
+    "partners.mixpanel",
+    "partners.segment",
+    "partners.amplitude",
+    "partners.heap",
+    "partners.hightouch",
+    "partners.census",
+)
+#: Partners that a workspace names itself: their folder holds what they have in common.
+CUSTOM: Final = "partners.custom"
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class Partner:
     blurb: str | Promise
     icon: str
     supports: frozenset[str] = field(default_factory=frozenset)
+    is_custom: bool = False
 
     @property
     def cohort_filter_name(self) -> str:
@@ -47,8 +57,14 @@ def partner(slug: str) -> Partner | None:
     return next((one for one in partners() if one.slug == slug), None)
 
 
+def custom_partner(slug: str, name: str) -> Partner:
+    """A partner that a workspace has named itself."""
+    template: Partner = import_module(f"{CUSTOM}.partner").PARTNER
+    return replace(template, slug=slug, name=name)
+
+
 def modules(name: str) -> Iterator[tuple[Partner, ModuleType]]:
     """The module ``name`` of each partner that has one, such as "urls" or "tasks"."""
-    for folder, one in zip(PARTNERS, partners(), strict=True):
+    for folder in (*PARTNERS, CUSTOM):
         if find_spec(f"{folder}.{name}"):
-            yield one, import_module(f"{folder}.{name}")
+            yield import_module(f"{folder}.partner").PARTNER, import_module(f"{folder}.{name}")

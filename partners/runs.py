@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from partners.models import Cohort, RunSets, SyncRun
-from profiles.sets import ProfileSet
+from profiles.sets import ProfileSet, set_cursor
 
 #: How long "is this user in it, and why" can look back.
 SETS_KEPT = timedelta(days=90)
@@ -36,13 +36,15 @@ class Tally:
     unmatched: int = 0
     added: int = 0
     removed: int = 0
-    added_ids: set[int] = field(default_factory=set)
-    removed_ids: set[int] = field(default_factory=set)
+    added_ids: ProfileSet = field(default_factory=ProfileSet)
+    removed_ids: ProfileSet = field(default_factory=ProfileSet)
+    #: A merge of users is no change of the partner's.
+    logs_data_points: bool = True
 
     @property
     def data_points(self) -> int:
         """Every applied change logs one."""
-        return self.added + self.removed
+        return self.added + self.removed if self.logs_data_points else 0
 
 
 def runs_of(cohort: Cohort, arrivals: Sequence[Arrival]) -> list[int]:
@@ -70,6 +72,31 @@ def runs_of(cohort: Cohort, arrivals: Sequence[Arrival]) -> list[int]:
         chosen.append(run)
     SyncRun.objects.bulk_create(new)
     return [run.pk for run in chosen]
+
+
+def begin_own(
+    cohort: Cohort,
+    source: SyncRun.Source,
+    received: int,
+    added: ProfileSet,
+    already_there: int,
+    *,
+    logs_data_points: bool = True,
+) -> Tally:
+    """The tally of a change that came without a request of the partner's, with its run's sets written."""
+    now = timezone.now()
+    (run_id,) = runs_of(cohort, [Arrival(source, "", now)])
+    tally = Tally(
+        run_id,
+        now,
+        received=received,
+        already_there=already_there,
+        added=len(added),
+        added_ids=added,
+        logs_data_points=logs_data_points,
+    )
+    record_sets([tally])
+    return tally
 
 
 def _joins(run: SyncRun, arrival: Arrival) -> bool:
@@ -104,10 +131,11 @@ def record(tallies: Collection[Tally], size: int) -> None:
                 requests = run.requests + t.requests, received = run.received + t.received,
                 added = run.added + t.added, removed = run.removed + t.removed,
                 already_there = run.already_there + t.already_there, unmatched = run.unmatched + t.unmatched,
-                data_points = run.data_points + t.added + t.removed,
+                data_points = run.data_points + t.data_points,
                 ended_at = greatest(run.ended_at, t.last_at), size_after = %s
             FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
-                %s::timestamptz[]) AS t (id, requests, received, added, removed, already_there, unmatched, last_at)
+                %s::bigint[], %s::timestamptz[])
+                AS t (id, requests, received, added, removed, already_there, unmatched, data_points, last_at)
             WHERE run.id = t.id
             """,
             [
@@ -116,7 +144,7 @@ def record(tallies: Collection[Tally], size: int) -> None:
                     [getattr(row, name) for row in rows]
                     for name in (
                         *("run_id", "requests", "received", "added", "removed"),
-                        *("already_there", "unmatched", "last_at"),
+                        *("already_there", "unmatched", "data_points", "last_at"),
                     )
                 ),
             ],
@@ -124,18 +152,25 @@ def record(tallies: Collection[Tally], size: int) -> None:
 
 
 def record_sets(tallies: Collection[Tally]) -> None:
-    """Add to each run's sets whom it added and removed. Two statements."""
-    stored = {one.run_id: one for one in RunSets.objects.filter(run_id__in=[tally.run_id for tally in tallies])}
-    changed = []
-    for tally in sorted(tallies, key=lambda tally: tally.run_id):
-        if tally.added_ids or tally.removed_ids:
-            sets = stored.get(tally.run_id) or RunSets(run_id=tally.run_id)
-            sets.added = sets.added | ProfileSet(tally.added_ids)
-            sets.removed = sets.removed | ProfileSet(tally.removed_ids)
-            changed.append(sets)
-    RunSets.objects.bulk_create(
-        changed, update_conflicts=True, unique_fields=["run_id"], update_fields=["added", "removed"]
-    )
+    """Add to each run's sets whom it added and removed. One statement, and one for each run that changed somebody."""
+    changing = sorted((one for one in tallies if one.added_ids or one.removed_ids), key=lambda tally: tally.run_id)
+    if not changing:
+        return
+    with set_cursor() as cursor:
+        cursor.execute(
+            "SELECT run_id, added, removed FROM partners_runsets WHERE run_id = ANY(%s)",
+            [[one.run_id for one in changing]],
+        )
+        stored = {run_id: sets for run_id, *sets in cursor.fetchall()}
+        for one in changing:
+            added, removed = stored.get(one.run_id, (ProfileSet(), ProfileSet()))
+            cursor.execute(
+                """
+                INSERT INTO partners_runsets (run_id, added, removed) VALUES (%s, %s, %s)
+                ON CONFLICT (run_id) DO UPDATE SET added = EXCLUDED.added, removed = EXCLUDED.removed
+                """,
+                [one.run_id, added | one.added_ids, removed | one.removed_ids],
+            )
 
 
 def forget_old_sets() -> None:

@@ -12,6 +12,8 @@ from partners.models import UnmatchedId
 
 #: From so many rows on, COPY is quicker than arrays.
 COPY_FROM = 5_000
+#: Above every position.
+ALL = 2**63 - 1
 
 _COLUMNS = "digest bytea, kind text, label text, value text, run_id bigint, position bigint, cancelled boolean"
 _FEW = """unnest(%s::bytea[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::boolean[])
@@ -65,26 +67,35 @@ def wait(cohort_id: int, rows: Collection[Waiting]) -> None:
         cursor.execute(_INSERT.format(waiting="partners_waiting"), [cohort_id])
 
 
-def stop_waiting(cohort_id: int, identifiers: Iterable[Identifier]) -> None:
-    """Take ``identifiers`` off the cohort's waiting list. One statement if nobody waits, else two."""
+def stop_waiting(cohort_id: int, identifiers: Iterable[Identifier], before: int = ALL) -> None:
+    """Take ``identifiers`` off the cohort's waiting list, if they were asked for ``before`` that position.
+
+    One statement if nobody waits, else two.
+    """
     # Mostly nobody does, and a digest of each identifier would be most of a fold's work.
     if UnmatchedId.objects.filter(cohort_id=cohort_id).exists():
         digests = sorted(digest_of(identifier) for identifier in identifiers)
         with connection.cursor() as cursor:
             cursor.execute(
-                "DELETE FROM partners_unmatchedid WHERE cohort_id = %s AND digest = ANY(%s::bytea[])",
-                [cohort_id, digests],
+                "DELETE FROM partners_unmatchedid WHERE cohort_id = %s AND digest = ANY(%s::bytea[]) AND position < %s",
+                [cohort_id, digests, before],
             )
+
+
+def cancelled_after(cohort_id: int, position: int) -> set[Identifier]:
+    """Identifiers that were removed later than a full copy at ``position``, before they had a user. One statement."""
+    rows = UnmatchedId.objects.filter(cohort_id=cohort_id, cancelled=True, position__gt=position)
+    return {Identifier(*row) for row in rows.values_list("kind", "label", "value")}
 
 
 def forget_before(cohort_id: int, position: int, cancelled_before: int | None) -> None:
     """Drop what a full copy at ``position`` has replaced, and the traces of removals that no copy needs any more.
 
-    ``cancelled_before`` is the position of a copy that still gathers, None if there is none.
+    ``cancelled_before`` is the position of the next copy on its way, None if there is none.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM partners_unmatchedid WHERE cohort_id = %s"
-            " AND (position < %s OR (cancelled AND position < coalesce(%s, 9223372036854775807)))",
-            [cohort_id, position, cancelled_before],
+            " AND (position < %s OR (cancelled AND position < %s))",
+            [cohort_id, position, ALL if cancelled_before is None else cancelled_before],
         )

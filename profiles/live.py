@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from django.db import connection, transaction
 
-from profiles.models import IdentityChange, LiveUsers
-from profiles.sets import ProfileSet
+from profiles.models import IdentityChange
+from profiles.sets import ProfileSet, set_cursor
 
 
 def log_identity(
@@ -27,8 +27,10 @@ def log_identity(
 def live_users(workspace_id: int) -> ProfileSet:
     """All profiles of the workspace, up to date with every committed change of the identity log."""
     if not _has_news(workspace_id):
-        stored = LiveUsers.objects.filter(workspace_id=workspace_id).first()
-        return stored.members if stored else ProfileSet()
+        with set_cursor() as cursor:
+            cursor.execute("SELECT members FROM profiles_liveusers WHERE workspace_id = %s", [workspace_id])
+            stored = cursor.fetchone()
+        return stored[0] if stored else ProfileSet()
     return fold_live_users(workspace_id)
 
 

@@ -180,7 +180,7 @@ class SegmentAdmin(WorkspaceAdmin):
                 "filters": tree.to_json(),
             },
             "editable": may(request, Action.EDIT_SEGMENTS),
-            "filters": builder.definitions(),
+            "filters": builder.definitions(workspace),
             "labels": builder.labels(workspace, [tree]),
             "apps": [
                 {"id": str(app.api_id), "name": app.name, "platform": app.get_platform_display()}

@@ -14,7 +14,7 @@ from profiles.sets import ProfileSet
 from segments.editing import note_size
 from segments.engine import Evaluation, Reach, Step, evaluate
 from segments.filters.base import Filter, Operator, Option
-from segments.filters.registry import filter_of, filters
+from segments.filters.registry import filter_of, filters_in
 from segments.models import Segment, SegmentChange
 from segments.tree import Problem, Tree, TreeError, parse, read
 from segments.words import Words, tree_of
@@ -36,9 +36,9 @@ def moment_json(moment: datetime) -> dict[str, str]:
 # --- What there is to choose from ------------------------------------------------------------------------------------
 
 
-def definitions() -> list[dict[str, Any]]:
-    """All filters, for the builder to draw."""
-    return [_definition(one) for one in filters()]
+def definitions(workspace: Workspace) -> list[dict[str, Any]]:
+    """All filters of the workspace, for the builder to draw."""
+    return [_definition(one) for one in filters_in(workspace.pk)]
 
 
 def _definition(one: Filter) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _waiting(tree: Tree, found: Evaluation, workspace: Workspace) -> int:
     for leaf in tree.leaves():
         if leaf.id in found.leaves:
             by_filter.setdefault(leaf.filter, []).append(leaf)
-    return sum(one.waiting(workspace.pk, by_filter[one.key]) for one in filters() if one.key in by_filter)
+    return sum(one.waiting(workspace.pk, leaves) for key, leaves in by_filter.items() if (one := filter_of(key)))
 
 
 # --- A look at the users ---------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from typing import Any
 
 from segments import tree
 from segments.filters.base import Filter, Operator
+from segments.filters.cohorts import CUSTOM_KEY, CohortFilter
 from segments.filters.registry import filters
 
 _ID = {"type": "string", "pattern": f"^{tree.ID_PATTERN.pattern}$"}
@@ -44,7 +45,7 @@ def schema() -> dict[str, Any]:
                 **_object(
                     filters={
                         "type": "array",
-                        "items": {"oneOf": [_leaf(*one) for one in _comparisons()]},
+                        "items": {"oneOf": [*(_leaf(*one) for one in _comparisons()), *_custom_leaves()]},
                         "minItems": 1,
                         "maxItems": tree.MAX_LEAVES,
                     }
@@ -65,6 +66,16 @@ def _object(**properties: Any) -> dict[str, Any]:
 
 def _comparisons() -> list[tuple[Filter, str, Operator]]:
     return [(one, type_, operator) for one in filters() for type_, operator in one.all_operators()]
+
+
+def _custom_leaves() -> list[dict[str, Any]]:
+    """Leaves over the cohorts of partners that a workspace has named itself: any slug that is none of ours."""
+    ours = {"enum": [one.key for one in filters()]}
+    key = {"type": "string", "pattern": f"^{CUSTOM_KEY}$", "not": ours}
+    return [
+        _object(filter=key, operator={"const": operator.key}, value=operator.value.schema())
+        for operator in CohortFilter.operators
+    ]
 
 
 def _leaf(one: Filter, type_: str, operator: Operator) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from partners.models import Cohort
 from partners.usage import Use, register
+from segments.filters.cohorts import key_of
 from segments.models import Segment
 from segments.words import tree_of
 
@@ -12,7 +13,7 @@ from segments.words import tree_of
 @register
 def segments_using(cohort: Cohort) -> list[Use]:
     """The segments, not archived, with a filter that names ``cohort``."""
-    key = f"{cohort.integration.partner_slug}_cohorts"
+    key = key_of(cohort.integration.partner_slug)
     segments = Segment.objects.filter(workspace=cohort.integration.workspace_id, archived_at=None).order_by("name")
     return [
         Use(_("Segment"), segment.name, reverse("admin:segments_segment_change", args=[segment.pk]))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from django.utils.translation import gettext as _
 
 from segments.filters.base import Leaf
-from segments.filters.registry import filter_of
+from segments.filters.registry import filter_of, names_in
 from segments.tree import Row, Tree, TreeError, read
 from workspaces.models import App
 
@@ -24,6 +24,7 @@ class Words:
 
     def __init__(self, workspace_id: int, trees: Iterable[Tree]) -> None:
         trees = list(trees)
+        self.names = names_in(workspace_id, {leaf.filter for tree in trees for leaf in tree.leaves()})
         wanted: dict[str, set[str]] = defaultdict(set)
         for leaf in (leaf for tree in trees for leaf in tree.leaves()):
             if isinstance(leaf.value, list):
@@ -46,7 +47,7 @@ class Words:
             value = operator.value.words(operator.value.check(leaf.value), self.labels.get(leaf.filter, {}))
         except ValueError:
             value = "…"
-        subject = f"“{leaf.attribute}”" if leaf.attribute else str(found.name)
+        subject = f"“{leaf.attribute}”" if leaf.attribute else str(self.names.get(leaf.filter, found.name))
         # An operator like "more than … ago" says where its value goes.
         said = str(operator.name)
         predicate = said.replace("…", value) if "…" in said else f"{said} {value}".rstrip()

@@ -1,5 +1,7 @@
 """Counting data points (Braze: data points are logged for each imported membership change and each tracked change)."""
 
+from collections.abc import Callable
+
 from django.db import connection
 from django.utils.functional import Promise
 
@@ -21,6 +23,7 @@ def log_data_points(workspace_id: int, source: str, count: int) -> None:
 
 
 _names: dict[str, str | Promise] = {}
+_rules: list[Callable[[str], str | None]] = []
 
 
 def name_source(source: str, name: str | Promise) -> None:
@@ -28,6 +31,14 @@ def name_source(source: str, name: str | Promise) -> None:
     _names[source] = name
 
 
+def name_sources(rule: Callable[[str], str | None]) -> None:
+    """Register a rule for names that are not known beforehand; it answers None for a source that is not its own."""
+    if rule not in _rules:
+        _rules.append(rule)
+
+
 def source_name(source: str) -> str:
-    """What people read for ``source``: its registered name, else itself."""
-    return str(_names.get(source, source))
+    """What people read for ``source``: its registered name, else what a rule says, else itself."""
+    if source in _names:
+        return str(_names[source])
+    return next((name for rule in _rules if (name := rule(source))), source)

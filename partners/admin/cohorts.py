@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from partners import reading
 from partners.admin.own import interval_of, own_screens
 from partners.csvs import unmatched_csv
-from partners.health import health_of, latest_runs
+from partners.health import health_of, latest_syncs
 from partners.lookup import look_up
 from partners.models import Cohort, SyncRun
 from partners.usage import uses_of
@@ -44,6 +44,8 @@ class CohortAdmin(WorkspaceAdmin):
             self.route(f"{below}<int:pk>/", self.cohort_screen, "cohort"),
             self.route(f"{below}<int:pk>/unmatched.csv", self.unmatched, "unmatched"),
             self.route(f"{below}<int:pk>/sync/", require_POST(self.sync_now), "sync"),
+            self.route(f"{below}<int:pk>/pause/", require_POST(self.pause), "pause"),
+            self.route(f"{below}<int:pk>/resume/", require_POST(self.resume), "resume"),
             self.route(f"{below}<int:pk>/archive/", require_POST(self.archive), "archive"),
             self.route(f"{below}<int:pk>/unarchive/", require_POST(self.unarchive), "unarchive"),
         ]
@@ -60,6 +62,8 @@ class CohortAdmin(WorkspaceAdmin):
         cohort = self._cohort(request, pk)
         wanted = request.GET.get("user", "")
         integration = cohort.integration
+        connected = integration.import_keys.filter(invalidated_at=None).exists()
+        latest = latest_syncs([cohort]).get(pk)
         context = {
             "title": cohort.name,
             "crumbs": [
@@ -69,7 +73,7 @@ class CohortAdmin(WorkspaceAdmin):
             "cohort": cohort,
             "size": members.intersection_size(live_users(workspace_id)),
             "pending": reading.pending([pk]),
-            "health": health_of(cohort, latest_runs([cohort]).get(pk), interval_of(cohort.integration)),
+            "health": health_of(cohort, latest, interval_of(integration), connected=connected),
             "runs": Paginator(cohort.runs.all(), RUNS_A_PAGE).get_page(request.GET.get("page")),
             "chart": list(_chart(cohort)),
             "unmatched_count": cohort.unmatched.filter(cancelled=False).count(),
@@ -90,13 +94,42 @@ class CohortAdmin(WorkspaceAdmin):
     @needs(Action.MANAGE_PARTNERS)
     def sync_now(self, request: HttpRequest, pk: int) -> HttpResponse:
         cohort = self._cohort(request, pk)
-        own = own_screens(cohort.integration.partner_slug)
-        if own is None or not cohort.is_pulled or cohort.archived_at:
+        own = own_screens(cohort.integration.partner)
+        if own is None or not cohort.is_pulled or cohort.archived_at or cohort.paused_at:
             raise Http404
         own.sync_now(cohort)
         self.log(request, cohort, _("Asked for a sync."))
         self.message_user(request, _("The sync of “%(name)s” starts now.") % {"name": cohort.name})
         return self._back(cohort)
+
+    @needs(Action.MANAGE_PARTNERS)
+    def pause(self, request: HttpRequest, pk: int) -> HttpResponse:
+        cohort = self._pulled_again_and_again(request, pk)
+        if cohort.paused_at is None:
+            Cohort.objects.filter(pk=pk).update(paused_at=timezone.now(), next_pull_at=None)
+            if own := own_screens(cohort.integration.partner):
+                own.stop(cohort)
+            self.log(request, cohort, _("Paused the pulls."))
+            self.message_user(request, _("“%(name)s” is not pulled until you resume.") % {"name": cohort.name})
+        return self._back(cohort)
+
+    @needs(Action.MANAGE_PARTNERS)
+    def resume(self, request: HttpRequest, pk: int) -> HttpResponse:
+        cohort = self._pulled_again_and_again(request, pk)
+        if cohort.paused_at is not None:
+            Cohort.objects.filter(pk=pk).update(paused_at=None)
+            if own := own_screens(cohort.integration.partner):
+                own.sync_now(cohort)
+            self.log(request, cohort, _("Resumed the pulls."))
+            self.message_user(request, _("The sync of “%(name)s” starts now.") % {"name": cohort.name})
+        return self._back(cohort)
+
+    def _pulled_again_and_again(self, request: HttpRequest, pk: int) -> Cohort:
+        """The cohort, if it is one that we refresh by ourselves. Raises Http404."""
+        cohort = self._cohort(request, pk)
+        if cohort.sync != Cohort.Sync.DYNAMIC or cohort.archived_at:
+            raise Http404
+        return cohort
 
     @needs(Action.MANAGE_PARTNERS)
     def archive(self, request: HttpRequest, pk: int) -> HttpResponse:

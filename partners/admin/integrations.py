@@ -1,21 +1,24 @@
 """Partner Integrations > Technology Partners: the list, and each partner's page with its keys, cohorts and runs."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from partners.admin.cohorts import CohortAdmin
 from partners.admin.own import all_routes, interval_of, own_screens
-from partners.health import health_of, latest_runs
-from partners.models import Cohort, DataImportKey, Integration, SyncRun
-from partners.registry import Partner, partner, partners
+from partners.health import health_of, latest_runs, latest_syncs
+from partners.models import Cohort, DataImportKey, Integration
+from partners.registry import Partner, custom_partner, partner, partners
 from workspaces.admin_base import WorkspaceAdmin, needs, workspace_in
 from workspaces.keys import NewKey
 from workspaces.roles import Action
@@ -50,31 +53,43 @@ class IntegrationAdmin(WorkspaceAdmin):
         )
         integrations = {row.partner_slug: row for row in rows}
         cards = [(one, integrations.get(one.slug)) for one in partners()]
-        return self.screen(
-            request, "partners/technology_partners.html", {"title": _("Technology Partners"), "cards": cards}
-        )
+        cards += [(row.partner, row) for row in integrations.values() if row.custom_name]
+        context = {"title": _("Technology Partners"), "cards": cards, "custom": custom_partner("", "")}
+        return self.screen(request, "partners/technology_partners.html", context)
 
     @needs(Action.VIEW_COHORTS)
     def partner_screen(self, request: HttpRequest, slug: str) -> HttpResponse:
-        return self.show(request, _known(slug))
+        return self.show(request, self.partner_of(request, slug))
+
+    def partner_of(self, request: HttpRequest, slug: str) -> Partner:
+        """The partner with that slug: a registered one, or one that the workspace has named. Raises Http404."""
+        shown = partner(slug)
+        if shown is None:
+            integration = self.of(request, slug)
+            if integration is None:
+                raise Http404
+            shown = integration.partner
+        return shown
 
     def show(self, request: HttpRequest, shown: Partner, **extra: Any) -> HttpResponse:
         """The partner's page. ``extra``: a key that was just made, a form with errors."""
         integration = self.of(request, shown.slug)
-        own = own_screens(shown.slug)
+        own = own_screens(shown)
+        keys = _keys(integration)
+        connected = any(key.is_valid for key in keys)
         context = {
             "title": shown.name,
             "crumbs": [(_("Technology Partners"), reverse("admin:partners_integration_changelist"))],
             "partner": shown,
             "integration": integration,
             "endpoint": settings.PUBLIC_URL,
-            "keys": _keys(integration),
+            "keys": keys,
+            "connected": connected,
             "own_template": own.TEMPLATE if own else None,
-            **_cohorts(integration, with_archived="archived" in request.GET),
+            **_cohorts(integration, connected=connected, with_archived="archived" in request.GET),
             **(own.context(request, integration) if own else {}),
             **extra,
         }
-        context["connected"] = any(key.is_valid for key in context["keys"])
         return self.screen(request, "partners/partner.html", context)
 
     def of(self, request: HttpRequest, slug: str) -> Integration | None:
@@ -84,12 +99,12 @@ class IntegrationAdmin(WorkspaceAdmin):
 
     def made(self, request: HttpRequest, slug: str) -> Integration:
         """The same, made if need be. Raises Http404 for an unknown partner."""
-        shown = _known(slug)
+        shown = self.partner_of(request, slug)
         return Integration.objects.get_or_create(workspace=workspace_in(request), partner_slug=shown.slug)[0]
 
     def existing(self, request: HttpRequest, slug: str) -> Integration:
         """The same; raises Http404 where there is none."""
-        found = self.of(request, _known(slug).slug)
+        found = self.of(request, slug)
         if found is None:
             raise Http404
         return found
@@ -144,30 +159,26 @@ class IntegrationAdmin(WorkspaceAdmin):
         return never_cache(lambda request: self.show(request, integration.partner, made=made))(request)
 
 
-def _known(slug: str) -> Partner:
-    shown = partner(slug)
-    if shown is None:
-        raise Http404
-    return shown
-
-
 def _keys(integration: Integration | None) -> list[DataImportKey]:
-    return list(integration.import_keys.select_related("made_by")) if integration else []
+    """The keys, each with ``requests``: how many came with it in the last 24 hours."""
+    if integration is None:
+        return []
+    since = timezone.now() - timedelta(hours=24)
+    recent = Coalesce(Sum("uses__requests", filter=Q(uses__hour__gte=since)), 0)
+    return list(integration.import_keys.select_related("made_by").annotate(requests=recent))
 
 
-def _cohorts(integration: Integration | None, *, with_archived: bool) -> dict[str, Any]:
-    """The cohorts with their health, and the last runs."""
+def _cohorts(integration: Integration | None, *, connected: bool, with_archived: bool) -> dict[str, Any]:
+    """The cohorts with their health, and the last runs. Four queries, however many cohorts and runs there are."""
     if integration is None:
         return {"cohorts": [], "runs": [], "archived_count": 0, "with_archived": False}
     interval = interval_of(integration)
-    cohorts = integration.cohorts.all()
-    archived = cohorts.filter(archived_at__isnull=False).count()
-    shown: list[Cohort] = list(cohorts if with_archived else cohorts.filter(archived_at=None))
-    latest = latest_runs(shown)
-    runs = SyncRun.objects.filter(cohort__integration=integration).select_related("cohort")[:LAST_RUNS]
+    cohorts: dict[int, Cohort] = {one.pk: one for one in integration.cohorts.all()}
+    shown = [one for one in cohorts.values() if with_archived or not one.archived_at]
+    latest = latest_syncs(shown)
     return {
-        "cohorts": [(one, health_of(one, latest.get(one.pk), interval)) for one in shown],
-        "runs": runs,
-        "archived_count": archived,
+        "cohorts": [(one, health_of(one, latest.get(one.pk), interval, connected=connected)) for one in shown],
+        "runs": [(run, cohorts[run.cohort_id]) for run in latest_runs(cohorts.values(), LAST_RUNS)],
+        "archived_count": sum(one.archived_at is not None for one in cohorts.values()),
         "with_archived": with_archived,
     }

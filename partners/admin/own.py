@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import URLPattern
+from django.views.decorators.http import require_POST
 
 from partners.models import Cohort, Integration
-from partners.registry import modules
+from partners.registry import Partner, modules
+from workspaces.admin_base import View
 
 if TYPE_CHECKING:
     from partners.admin.integrations import IntegrationAdmin
@@ -32,10 +34,16 @@ class OwnScreens(Protocol):
     def sync_now(self, cohort: Cohort) -> None:
         """Pull a cohort as soon as possible."""
 
+    def stop(self, cohort: Cohort) -> None:
+        """Give up a pull of the cohort that is under way."""
 
-def own_screens(slug: str) -> OwnScreens | None:
-    """The partner's module, None if it has none."""
-    return next((cast(OwnScreens, module) for one, module in modules("screens") if one.slug == slug), None)
+
+def own_screens(shown: Partner) -> OwnScreens | None:
+    """The partner's module, None if it has none. Partners that workspaces named share one."""
+    for one, module in modules("screens"):
+        if one.slug == shown.slug or (one.is_custom and shown.is_custom):
+            return cast(OwnScreens, module)
+    return None
 
 
 def all_routes(admin: "IntegrationAdmin") -> list[URLPattern]:
@@ -45,5 +53,14 @@ def all_routes(admin: "IntegrationAdmin") -> list[URLPattern]:
 
 def interval_of(integration: Integration) -> timedelta:
     """How often dynamic cohorts of this integration are refreshed by us."""
-    own = own_screens(integration.partner_slug)
+    own = own_screens(integration.partner)
     return own.interval(integration) if own else timedelta(seconds=settings.DYNAMIC_SYNC_INTERVAL)
+
+
+def only_post(view: View) -> View:
+    """Only POST, for a view whose first argument is the admin."""
+
+    def posted(admin: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return require_POST(lambda request: view(admin, request, *args, **kwargs))(request)
+
+    return posted

@@ -3,7 +3,9 @@
 from django.db import migrations
 
 BITMAPS = (
-    ("partners_cohort", "members"),
+    ("partners_cohort", "base_members"),
+    ("partners_cohort", "joined_since"),
+    ("partners_cohort", "left_since"),
     ("partners_runsets", "added"),
     ("partners_runsets", "removed"),
     ("partners_fullcopy", "matched"),

@@ -7,17 +7,15 @@ it was. The pulls of one connection run one after the other, the one that is due
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import connection as database
 from django.db.models import F, QuerySet
 from django.utils import timezone
 from rest_framework.exceptions import ParseError
 
 from partners import copies
 from partners.changes import ID_LIMIT
+from partners.locks import only_one
 from partners.mixpanel.limits import MustWait, forget_old_queries, interval_of
 from partners.mixpanel.members import as_groups, identifiers_of
 from partners.mixpanel.query import EngagePage, ListedCohort, QueryError, engage, list_cohorts
@@ -56,7 +54,7 @@ def pull_connection(connection_id: int) -> None:
     if connection is None:
         return
     end = time.monotonic() + TURN_SECONDS
-    with _only_one(connection_id) as mine:
+    with only_one(_LOCK, connection_id) as mine:
         while mine and time.monotonic() < end:
             cohort = _due().filter(integration=connection.integration_id).order_by(*_TURNS).first()
             if cohort is None or not _pull(connection, cohort, end):
@@ -85,10 +83,10 @@ def choose(connection: PullConnection, listed: ListedCohort, sync: str) -> Cohor
     if cohort.sync == sync:
         return cohort
     cohort.sync, cohort.partner_count = sync, listed.count
-    cohort.next_pull_at = timezone.now() if sync else None
+    cohort.next_pull_at, cohort.paused_at = timezone.now() if sync else None, None
     if sync:
         cohort.source, cohort.name = Cohort.Source.PULL, listed.name[:ID_LIMIT]
-    cohort.save(update_fields=["sync", "partner_count", "next_pull_at", "source", "name"])
+    cohort.save(update_fields=["sync", "partner_count", "next_pull_at", "paused_at", "source", "name"])
     if not sync:
         stop(cohort)
     return cohort
@@ -122,7 +120,8 @@ def listing(connection: PullConnection) -> list[ListedCohort]:
 
 
 def _due() -> QuerySet[Cohort]:
-    return Cohort.objects.filter(archived_at=None, next_pull_at__lte=timezone.now()).exclude(sync="")
+    due = Cohort.objects.filter(archived_at=None, paused_at=None, next_pull_at__lte=timezone.now())
+    return due.exclude(sync="")
 
 
 def _pull(connection: PullConnection, cohort: Cohort, end: float) -> bool:
@@ -207,17 +206,3 @@ def _schedule(connection: PullConnection, cohort: Cohort, moment: datetime | Non
 def _note(connection: PullConnection, error: QueryError | None) -> None:
     connection.problem, connection.last_error = (error.problem, error.detail) if error else ("", "")
     connection.save(update_fields=["problem", "last_error"])
-
-
-@contextmanager
-def _only_one(connection_id: int) -> Iterator[bool]:
-    """Whether this process is the only one that pulls this connection; the database frees the lock if we die."""
-    with database.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [_LOCK, connection_id])
-        mine = bool(cursor.fetchone()[0])
-    try:
-        yield mine
-    finally:
-        if mine:
-            with database.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_LOCK, connection_id])

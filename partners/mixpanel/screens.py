@@ -10,8 +10,8 @@ from django.urls import URLPattern, reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST
 
+from partners.admin.own import only_post
 from partners.mixpanel import limits, pull
 from partners.mixpanel.forms import ConnectionForm, MatchingForm
 from partners.mixpanel.limits import MustWait
@@ -42,15 +42,6 @@ def routes(admin: "IntegrationAdmin") -> list[URLPattern]:
         route("connection/choose/", only_post(choose_cohorts), "choose_cohorts"),
         route("matching/", only_post(set_matching), "matching"),
     ]
-
-
-def only_post(view: View) -> View:
-    """Only POST, for a view whose first argument is the admin."""
-
-    def posted(admin: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return require_POST(lambda request: view(admin, request, *args, **kwargs))(request)
-
-    return posted
 
 
 def context(request: HttpRequest, integration: Integration | None) -> dict[str, Any]:
@@ -97,6 +88,11 @@ def sync_now(cohort: Cohort) -> None:
     pull.sync_now(cohort)
 
 
+def stop(cohort: Cohort) -> None:
+    """Give up a pull of the cohort that is under way."""
+    pull.stop(cohort)
+
+
 def connection_screen(admin: "IntegrationAdmin", request: HttpRequest) -> HttpResponse:
     """The form of the connection; a new one lists the project's cohorts at once, which tests the credentials."""
     integration = admin.of(request, SLUG)
@@ -125,7 +121,7 @@ def disconnect(admin: "IntegrationAdmin", request: HttpRequest) -> HttpResponse:
     integration = admin.existing(request, SLUG)
     for cohort in integration.cohorts.exclude(sync=""):
         pull.stop(cohort)
-    integration.cohorts.exclude(sync="").update(sync="", next_pull_at=None)
+    integration.cohorts.exclude(sync="").update(sync="", next_pull_at=None, paused_at=None)
     PullConnection.objects.filter(integration=integration).delete()
     admin.log(request, integration, _("Removed the connection to Mixpanel's query API."))
     admin.message_user(

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from partners import changes, copies
+from partners.metering import admit
 from partners.mixpanel import openapi
 from partners.mixpanel.members import as_groups, identifiers_of
 from partners.models import Cohort, DataImportKey, Integration
@@ -44,6 +45,7 @@ class Webhook(APIView):
         """200 ``{"action", "status": "success"}``; a refusal is handled by ``handle_exception``."""
         self.action: Any = None
         key = _authenticate(request, integration_id)
+        admit(key)
         body = request.data
         if not isinstance(body, dict):
             raise exceptions.ParseError("The request body must be a JSON object")

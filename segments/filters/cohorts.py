@@ -4,7 +4,7 @@ A leaf names cohorts by the partner's own cohort id, so it still means the same 
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Case, IntegerField, Value, When
@@ -20,8 +20,16 @@ from profiles.sets import ProfileSet
 from segments.filters.base import Context, Filter, Leaf, Operator, Option, UnusableError
 from segments.filters.values import Several
 
+#: Slugs of partners that a workspace has named itself are no longer than this, see ``partners.custom.forms``.
+CUSTOM_KEY: Final = r"[a-z0-9][a-z0-9-]{0,39}_cohorts"
+
 #: The cohorts that leaves name, by the partner's id: pk, name, archived_at.
 Known = dict[str, dict[str, Any]]
+
+
+def key_of(partner_slug: str) -> str:
+    """The key of the filter over that partner's cohorts."""
+    return f"{partner_slug}_cohorts"
 
 
 class CohortFilter(Filter):
@@ -36,7 +44,7 @@ class CohortFilter(Filter):
 
     def __init__(self, partner: Partner) -> None:
         self.partner_slug = partner.slug
-        self.key = f"{partner.slug}_cohorts"  # type: ignore[misc]
+        self.key = key_of(partner.slug)  # type: ignore[misc]
         self.name = format_lazy(_("{partner} Cohorts"), partner=partner.name)
 
     def find(self, leaves: Sequence[Leaf], context: Context) -> list[ProfileSet | UnusableError]:

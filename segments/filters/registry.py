@@ -1,11 +1,16 @@
-"""The filters that there are. A new filter is a class and a line here; the builder, the checks and the tests follow."""
+"""The filters that there are. A new filter is a class and a line here; the builder, the checks and the tests follow.
 
-from collections.abc import Iterable
+Beside them a workspace has a filter for each partner that it has named itself.
+"""
+
+import re
+from collections.abc import Collection, Iterable
 from functools import cache
 
-from partners.registry import partners
-from segments.filters.base import Filter
-from segments.filters.cohorts import CohortFilter
+from partners.models import Integration
+from partners.registry import custom_partner, partners
+from segments.filters.base import Filter, Text
+from segments.filters.cohorts import CUSTOM_KEY, CohortFilter
 from segments.filters.custom_attributes import CustomAttributes
 from segments.filters.defaults import Country, EmailSubscription, ExternalUserId, Language, LastUsedApp
 
@@ -25,10 +30,34 @@ def _registry() -> dict[str, Filter]:
 
 
 def filters() -> Iterable[Filter]:
-    """All filters, in the order in which the builder lists them."""
+    """All filters that every workspace has, in the order in which the builder lists them."""
     return _registry().values()
 
 
+def filters_in(workspace_id: int) -> list[Filter]:
+    """All filters of a workspace: those over its own partners stand behind the other partners."""
+    shared = list(filters())
+    first = next(place for place, one in enumerate(shared) if not isinstance(one, CohortFilter))
+    return [*shared[:first], *_custom_filters(workspace_id), *shared[first:]]
+
+
 def filter_of(key: str) -> Filter | None:
-    """The filter with that key, or None."""
-    return _registry().get(key)
+    """The filter with that key, or None. For a partner that a workspace has named itself, it is named by the slug."""
+    found = _registry().get(key)
+    if found is None and re.fullmatch(CUSTOM_KEY, key):
+        slug = key.rpartition("_")[0]
+        return CohortFilter(custom_partner(slug, slug))
+    return found
+
+
+def names_in(workspace_id: int, keys: Collection[str]) -> dict[str, Text]:
+    """How the filters with these keys are called in a workspace. A query, only if one is its own partner's."""
+    found = {key: one.name for key in keys if (one := filter_of(key))}
+    if any(key not in _registry() for key in found):
+        found |= {one.key: one.name for one in _custom_filters(workspace_id) if one.key in found}
+    return found
+
+
+def _custom_filters(workspace_id: int) -> list[CohortFilter]:
+    own = Integration.objects.filter(workspace=workspace_id).exclude(custom_name="").order_by("custom_name", "pk")
+    return [CohortFilter(one.partner) for one in own]

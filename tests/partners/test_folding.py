@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from partners import changes, folding, matching, unmatched, wakeup
+from partners import changes, folding, unmatched, wakeup
 from partners.folding import fold_cohort, fold_for_read
 from partners.models import Cohort, CohortChange, RunSets, SyncRun
 from partners.reading import cohort_members, pending
@@ -61,15 +61,16 @@ def test_a_push_costs_the_same_whatever_the_size_of_the_cohort(mixpanel: Partner
         pushes.append(statements(lambda cohort=cohort: mixpanel.add(*ids, cohort_id=cohort.cohort_id)))
         folds.append(statements(lambda cohort=cohort: fold_cohort(cohort.pk)))
         assert Cohort.objects.get(pk=cohort.pk).size == 1_000
-    assert len(pushes[0]) == len(pushes[1]) == 5
+    assert len(pushes[0]) == len(pushes[1]) == 4
     assert not any('"members"' in sql for sql in pushes[1])
     assert len(folds[0]) == len(folds[1]) == FOLD_STATEMENTS
 
 
 #: One kind of identifier, all matched, the run exists: two looks whether something waits, a savepoint and its release,
 #: the cohort's lock, its copies, requests, run, members, users, waiting list, the run's sets (2), live users (2), the
-#: cohort, data points, the requests' deletion, the run's counts.
-FOLD_STATEMENTS = 19
+#: cohort, data points, the requests' deletion, the run's counts; before it the cohort's workspace, after it whether
+#: something waits unmatched.
+FOLD_STATEMENTS = 21
 
 
 def test_a_fold_is_a_fixed_number_of_statements(mixpanel: Partner, users: MakeUsers) -> None:
@@ -182,7 +183,6 @@ def test_what_was_folded_before_the_sync_time_is_shown(mixpanel: Partner) -> Non
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that is done differently for many is done so for few."""
-    monkeypatch.setattr(matching, "JOIN_FROM", 1)
     monkeypatch.setattr(unmatched, "COPY_FROM", 1)
     monkeypatch.setattr(folding, "ROWS_AT_ONCE", 2)
     monkeypatch.setattr(folding, "IDENTIFIERS_AT_ONCE", 3)
@@ -316,7 +316,7 @@ def test_a_fold_that_breaks_applies_nothing(committed: Partner, monkeypatch: pyt
 @pytest.mark.django_db(transaction=True)
 def test_a_lost_wake_up_call_is_made_up_for(committed: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(changes, "wake_up", lambda *call: calls.append(call))
+    monkeypatch.setattr(changes, "wake_up_once", lambda *call: calls.append(call))
     committed.add("u1")
     assert calls == [("partners.fold_cohort", committed.cohort().pk)]
     assert committed.cohort().size == 0

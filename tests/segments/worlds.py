@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from partners.models import Cohort, Integration
+from partners.registry import partners
 from profiles.live import log_identity
 from profiles.models import AppUse, CustomAttribute, IdentityChange, Profile
 from profiles.sets import ProfileSet
@@ -119,8 +120,8 @@ def build(population: list[User], number: int) -> World:
         for one in population
         for n in one.apps
     )
-    for slug in ("mixpanel", "segment"):
-        integration = Integration.objects.create(workspace=workspace, partner_slug=slug)
+    for partner in partners():
+        integration = Integration.objects.create(workspace=workspace, partner_slug=partner.slug)
         Cohort.objects.bulk_create(
             Cohort(
                 integration=integration,
@@ -205,8 +206,12 @@ def _in_list(operator: str, wanted: Any, value: str | None) -> bool:
 
 
 ORACLE: dict[str, Callable[[Leaf, User], bool]] = {
-    "mixpanel_cohorts": lambda leaf, user: bool(user.cohorts & set(leaf.value)) == (leaf.operator == "includes"),
-    "segment_cohorts": lambda leaf, user: bool(user.cohorts & set(leaf.value)) == (leaf.operator == "includes"),
+    **{
+        f"{partner.slug}_cohorts": lambda leaf, user: (
+            bool(user.cohorts & set(leaf.value)) == (leaf.operator == "includes")
+        )
+        for partner in partners()
+    },
     "custom_attribute": _custom,
     "country": lambda leaf, user: _in_list(leaf.operator, leaf.value, user.country),
     "language": lambda leaf, user: _in_list(leaf.operator, leaf.value, user.language),
@@ -246,8 +251,7 @@ def funnel(tree: Tree, world: World) -> tuple[set[int], list[set[int]]]:
 # --- Trees -----------------------------------------------------------------------------------------------------------
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "mixpanel_cohorts": st.sampled_from(COHORTS),
-    "segment_cohorts": st.sampled_from(COHORTS),
+    **{f"{partner.slug}_cohorts": st.sampled_from(COHORTS) for partner in partners()},
     "country": st.sampled_from([*COUNTRIES[1:], "FR"]),
     "language": st.sampled_from([*LANGUAGES[1:], "fr"]),
     "external_user_id": st.sampled_from([*EXTERNAL, "nobody"]),
