@@ -151,6 +151,8 @@ MIXPANEL_QUERIES_PER_HOUR = env.int("MIXPANEL_QUERIES_PER_HOUR", default=60)
 
 # --- Currents ---
 EVENT_RETENTION_DAYS = env.int("EVENT_RETENTION_DAYS", default=30)
+# What waits for a Current that cannot deliver is kept longer: for so many days, until an admin sets another number.
+EVENT_RETENTION_CAP_DAYS = env.int("EVENT_RETENTION_CAP_DAYS", default=90)
 CURRENTS_FLUSH_INTERVAL = env.float("CURRENTS_FLUSH_INTERVAL", default=60.0)
 CURRENTS_REQUEST_TIMEOUT = env.float("CURRENTS_REQUEST_TIMEOUT", default=30.0)
 CURRENTS_LEASE_SECONDS = env.float("CURRENTS_LEASE_SECONDS", default=60.0)

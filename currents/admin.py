@@ -181,7 +181,7 @@ class CurrentAdmin(WorkspaceAdmin):
             "held_back_since": monitoring.held_back_since(lag),
             "hours": monitoring.hours(current),
             "totals": monitoring.totals(current),
-            "waiting": current.cursors.exclude(last_error="").order_by("-first_failure_at").first(),
+            "waiting": current.cursors.filter(replay=None).exclude(last_error="").order_by("-first_failure_at").first(),
             "requests": current.requests.order_by("-id")[:REQUESTS_SHOWN],
             "types": [types[name] for name in current.event_types if name in types],
             **(self._letters(current) if may(request, Action.MANAGE_CURRENTS) else {}),

@@ -20,6 +20,8 @@ PURCHASE: Final = "users.behaviors.Purchase"
 
 MESSAGE_ENGAGEMENT: Final = "message_engagement"
 CUSTOMER_BEHAVIOR: Final = "customer_behavior"
+#: Stands in a selection for every type that the catalogue does not know.
+OTHERS: Final = "*"
 BLOCKS: Final[dict[str, Promise]] = {
     MESSAGE_ENGAGEMENT: _("Message Engagement Events"),
     CUSTOMER_BEHAVIOR: _("Customer Behavior Events"),

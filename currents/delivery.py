@@ -48,7 +48,7 @@ class _Flight:
 
 
 def deliver(current_id: int, *, flush: bool = False, seconds: float = RUN_SECONDS) -> bool:
-    """Deliver what waits for a Current: full batches at once, others after CURRENTS_FLUSH_INTERVAL or with ``flush``.
+    """Deliver what waits for a Current: full batches at once, others after its interval or with ``flush``.
 
     A Failed Current is probed with one batch, if its probe is due. True: the time was up, and more waits.
     """
@@ -81,7 +81,7 @@ class Run:
     def go(self) -> bool:
         """Run. True: the time was up while there was work."""
         try:
-            with ThreadPoolExecutor(settings.CURRENTS_REQUESTS_IN_FLIGHT, "currents") as self.pool:
+            with ThreadPoolExecutor(self.current.max_in_flight, "currents") as self.pool:
                 more = self._loop()
         finally:
             # After a defect of ours: the pool has ended, so nothing is under way on a shard that is let go.
@@ -110,7 +110,7 @@ class Run:
 
     def _take(self) -> list[Lease]:
         """Further shards that are due, as long as there is room for their requests."""
-        room = min(_TAKE, settings.CURRENTS_REQUESTS_IN_FLIGHT - len(self.flights))
+        room = min(_TAKE, self.current.max_in_flight - len(self.flights))
         if self.probing or self.refused or self._time_is_up() or room < 1:
             return []
         return leases.take(self.current, self.token, room, full=self.target.max_events, flush=self.flush)
@@ -163,7 +163,7 @@ class Run:
     def _is_due(self, batch: Batch) -> bool:
         if batch.is_full or self.flush or self.probing or batch.oldest is None:
             return True
-        return time.time() - batch.oldest >= settings.CURRENTS_FLUSH_INTERVAL
+        return time.time() - batch.oldest >= self.current.flush_seconds
 
     def _submit(self, lease: Lease, batch: Batch) -> None:
         request = self.target.request(batch.bodies, self.builder.account)

@@ -8,7 +8,7 @@ the oldest transaction that is still running (the *horizon*), in (xid, id) order
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
+from currents.marks import Mark, marks
 from currents.models import SHARDS
 from currents.wakeup import wake_on_commit
 
@@ -27,6 +28,7 @@ AT_HOME_SQL = """NOT EXISTS (
     SELECT 1 FROM currents_logcluster
      WHERE system_identifier <> (SELECT system_identifier FROM pg_control_system()))"""
 
+_NO_XID = 2**63 - 1
 _COPY = "COPY currents_event (workspace_id, shard, event_id, event_type, time, external_user_id, payload) FROM STDIN"
 _COLUMNS = ("int8", "int2", "text", "text", "int8", "text", "text")
 
@@ -60,6 +62,15 @@ class NewEvent:
         named = {"user_id": self.user_id, "device_id": self.device_id, "timezone": self.timezone}
         user = {name: value for name, value in named.items() if value is not None}
         return {**self.extra, "user": {**self.extra.get("user", {}), **user}, "properties": self.properties}
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of the log: received from ``start`` on and before ``end``, by transactions below ``end_xid``."""
+
+    start: datetime
+    end: datetime
+    end_xid: int
 
 
 class LoggedEvent(NamedTuple):
@@ -125,13 +136,47 @@ def here() -> Position:
 
 
 def read(
-    workspace_id: int, shard: int, after: Position, limit: int, types: Iterable[str] | None = None
+    workspace_id: int,
+    shard: int,
+    after: Position,
+    limit: int,
+    types: Iterable[str] | None = None,
+    stretch: Stretch | None = None,
 ) -> list[LoggedEvent]:
-    """At most ``limit`` events of a shard after a position, in order, all of them below the horizon: one statement.
+    """At most ``limit`` events of a shard after a position, in order, all of them below the horizon.
 
-    Every type is returned; ``payload`` comes along for ``types`` only (None: for all).
+    One statement, two for a reader that is days behind. Every type is returned; ``payload`` comes along for ``types``
+    only (None: for all). With ``stretch`` only what lies in it.
     """
-    wanted = None if types is None else list(types)
+    place: dict[str, Any] = {
+        "wanted": None if types is None else list(types),
+        "workspace": workspace_id,
+        "shard": shard,
+        "since": max(marks().since(after.xid), stretch.start) if stretch else marks().since(after.xid),
+        "until": stretch.end if stretch else _far_ahead(),
+        "end_xid": stretch.end_xid if stretch else _NO_XID,
+    }
+    window = marks().end_of_window(after.xid)
+    events = _read({**place, "limit": limit, "after": after}, window) if window else []
+    if len(events) < limit:
+        after = events[-1].position if events else after
+        events += _read({**place, "limit": limit - len(events), "after": after}, None)
+    return events
+
+
+def _read(place: dict[str, Any], window: Mark | None) -> list[LoggedEvent]:
+    """``window``: only what lies before that mark; nothing, if the marks have changed meanwhile."""
+    parameters = {**place, "xid": place["after"].xid, "event": place["after"].event}
+    del parameters["after"]
+    within = ""
+    if window:
+        within = "AND EXISTS (SELECT 1 FROM currents_logmark WHERE taken_at = %(mark)s AND first_xid = %(mark_xid)s)"
+        parameters |= {
+            "mark": window.taken_at,
+            "mark_xid": window.first_xid,
+            "until": min(place["until"], window.taken_at),
+            "end_xid": min(place["end_xid"], window.first_xid),
+        }
     with connection.cursor() as cursor:
         cursor.adapters.register_loader("json", _RawJson)
         cursor.execute(
@@ -141,20 +186,19 @@ def read(
                    CASE WHEN %(wanted)s::text[] IS NULL OR e.event_type = ANY(%(wanted)s::text[]) THEN e.payload END
               FROM currents_event e
              WHERE e.workspace_id = %(workspace)s AND e.shard = %(shard)s
-               AND (e.xid, e.id) > (%(xid)s, %(event)s) AND e.xid < {HORIZON_SQL}
+               AND (e.xid, e.id) > (%(xid)s, %(event)s) AND e.xid < {HORIZON_SQL} AND e.xid < %(end_xid)s
+               AND e.received_at >= %(since)s AND e.received_at < %(until)s {within}
              ORDER BY e.xid, e.id
              LIMIT %(limit)s
-            """,  # noqa: S608 - a constant
-            {
-                "wanted": wanted,
-                "workspace": workspace_id,
-                "shard": shard,
-                "xid": after.xid,
-                "event": after.event,
-                "limit": limit,
-            },
+            """,  # noqa: S608 - constants
+            parameters,
         )
         return list(map(LoggedEvent._make, cursor.fetchall()))
+
+
+def _far_ahead() -> datetime:
+    """Later than anything in the log, whatever the clocks say: leaves out the partitions that are made ahead."""
+    return datetime.now(UTC) + timedelta(days=1)
 
 
 def needs_rebase() -> bool:

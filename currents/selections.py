@@ -6,8 +6,13 @@ from dataclasses import dataclass
 
 from django.db import connection
 
+from currents.catalogue import OTHERS, catalogue
 from currents.log import HORIZON_SQL
 from currents.models import EventSelection
+
+#: The event e is of a type that the Current k sends now. Wants the parameter ``known``: ``list(catalogue())``.
+SELECTED_SQL = f"""(e.event_type = ANY(k.event_types)
+    OR '{OTHERS}' = ANY(k.event_types) AND e.event_type <> ALL(%(known)s::text[]))"""
 
 
 @dataclass(frozen=True)
@@ -18,14 +23,20 @@ class Selections:
     types: tuple[frozenset[str], ...]
 
     @property
-    def all_types(self) -> frozenset[str]:
-        """Every type that was ever selected."""
-        return frozenset().union(*self.types)
+    def all_types(self) -> frozenset[str] | None:
+        """Every type that was ever selected; None: types that nobody can list are among them."""
+        found = frozenset[str]().union(*self.types)
+        return None if OTHERS in found else found
 
     def includes(self, xid: int, event_type: str) -> bool:
         """Whether an event of that type, written by transaction ``xid``, was selected at the time."""
         place = bisect_right(self.since, xid) - 1
-        return place >= 0 and event_type in self.types[place]
+        return place >= 0 and is_selected(event_type, self.types[place])
+
+
+def is_selected(event_type: str, types: frozenset[str]) -> bool:
+    """Whether a selection holds a type, by its name or as one that the catalogue does not know."""
+    return event_type in types or (OTHERS in types and event_type not in catalogue())
 
 
 def load_selections(current_id: int) -> Selections:
