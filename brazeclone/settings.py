@@ -161,6 +161,8 @@ CURRENTS_BACKOFF_MAX = env.float("CURRENTS_BACKOFF_MAX", default=60.0)
 CURRENTS_BACKOFF_JITTER = env.list("CURRENTS_BACKOFF_JITTER", cast=float, default=[1.0, 5.0])
 CURRENTS_PROBE_SECONDS = env.list("CURRENTS_PROBE_SECONDS", cast=float, default=[120.0, 300.0])
 CURRENTS_REQUESTS_IN_FLIGHT = env.int("CURRENTS_REQUESTS_IN_FLIGHT", default=16)
+# Hosts ("host" or "host:port") that a custom HTTP destination may have though they are not public, or not https.
+CURRENTS_HTTP_ALLOWED_HOSTS = env.list("CURRENTS_HTTP_ALLOWED_HOSTS", default=[])
 
 # --- REST ---
 REST_BODY_LIMIT = env.int("REST_BODY_LIMIT", default=5 * 1024 * 1024)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from currents import log as event_log
 from currents.destinations import Account, Destination, Encoded, Skipped, Unsendable
@@ -52,15 +52,23 @@ class BatchBuilder:
         limit = limit or self.destination.max_events
         batch = Batch()
         for _page in range(PAGES):
-            events = event_log.read(
-                self.current.workspace_id, shard, batch.upto or after, limit, self.selections.all_types
-            )
+            events = self.read(shard, batch.upto or after, limit)
             # Only what is read after the events can be trusted to hold for them.
-            self.selections = load_selections(self.current.pk)
+            self.refresh()
             batch.is_full = not self._add(batch, events, limit) or len(events) == limit
             if not events or len(events) < limit or len(batch.events) >= limit or not self._may_go_on(batch, events):
                 break
         return batch
+
+    def read(self, shard: int, after: Position, limit: int) -> list[LoggedEvent]:
+        """A page of the log, with the payloads of what was ever selected."""
+        return event_log.read(self.current.workspace_id, shard, after, limit, self.selections.all_types)
+
+    def refresh(self) -> None:
+        """Take note of what was edited while the run goes on: the selection, and what is done to fields."""
+        self.selections = load_selections(self.current.pk)
+        if self.selections.transformations != self.account.transformations:
+            self.account = replace(self.account, transformations=self.selections.transformations)
 
     def encode(self, event: LoggedEvent) -> Encoded | Skipped | Unsendable:
         """One event for the destination; a defect of ours makes it a dead letter, and does not stop its shard."""

@@ -73,7 +73,7 @@ class Run:
         self.token = uuid.uuid4()
         self.ends = time.monotonic() + seconds
         self.probing = current.status == Current.Status.FAILED
-        self.builder = BatchBuilder(current, target, Account(current.options, current.secrets))
+        self.builder = BatchBuilder(current, target, Account.of(current))
         self.flights: dict[Future[Reply], _Flight] = {}
         self.sent = 0
         self.refused = False

@@ -20,8 +20,8 @@ def due_currents(workspace_id: int | None = None) -> list[int]:
              WHERE {AT_HOME_SQL} AND (%(workspace)s::bigint IS NULL OR k.workspace_id = %(workspace)s)
                AND (k.status = 'active' AND (
                         EXISTS (SELECT 1 FROM currents_cursor c
-                                 WHERE c.current_id = k.id AND c.replay_id IS NULL AND c.next_try_at <= now() AND {FREE_SQL}
-                                   AND {WORK_WAITS_SQL})
+                                 WHERE c.current_id = k.id AND c.replay_id IS NULL AND c.next_try_at <= now()
+                                   AND {FREE_SQL} AND {WORK_WAITS_SQL})
                      OR EXISTS (SELECT 1 FROM currents_deadletter d
                                  WHERE d.current_id = k.id AND d.retry_at <= now()
                                    AND (d.leased_until IS NULL OR d.leased_until <= now())))

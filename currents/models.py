@@ -58,8 +58,8 @@ class Event(models.Model):
     ``{"user": {"user_id", "device_id", "timezone"}, "properties": {...}}``, unknown fields included.
     Readers order by (xid, id) and stop below the snapshot's xmin.
 
-    The table is partitioned by the UTC day of ``received_at`` (migration 0002, ``currents.partitions``). It has no unique
-    index: one would have to hold the day, so it would promise nothing, and cost each event that is written.
+    The table is partitioned by the UTC day of ``received_at`` (migration 0002, ``currents.partitions``). It has no
+    unique index: one would have to hold the day, so it would promise nothing, and cost each event that is written.
     """
 
     xid = models.BigIntegerField(db_default=CurrentTransaction(), editable=False)

@@ -1,8 +1,8 @@
 """Which event types a Current sends, and since when: an edit never rewrites what was logged before it."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from django.db import connection
 
@@ -21,6 +21,8 @@ class Selections:
 
     since: tuple[int, ...]
     types: tuple[frozenset[str], ...]
+    #: The Current's transformations as they are now.
+    transformations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def all_types(self) -> frozenset[str] | None:
@@ -41,8 +43,13 @@ def is_selected(event_type: str, types: frozenset[str]) -> bool:
 
 def load_selections(current_id: int) -> Selections:
     """The history as it stands. Read it after the events that it is asked about: no later edit concerns them."""
-    rows = list(EventSelection.objects.filter(current=current_id).order_by("from_xid", "id"))
-    return Selections(tuple(row.from_xid for row in rows), tuple(frozenset(row.event_types) for row in rows))
+    found = EventSelection.objects.filter(current=current_id).order_by("from_xid", "id")
+    rows = list(found.values_list("from_xid", "event_types", "current__transformations"))
+    return Selections(
+        tuple(from_xid for from_xid, _types, _transformations in rows),
+        tuple(frozenset(types) for _from_xid, types, _transformations in rows),
+        rows[-1][2] if rows else {},
+    )
 
 
 def select_from_now(current_id: int, event_types: Iterable[str]) -> int:

@@ -31,7 +31,7 @@ class TestResult:
 
 def send_test_events(current: Current, target: Destination) -> list[TestResult]:
     """Send one test event of each selected type in one request. Nothing is logged or counted; no answer raises."""
-    builder = BatchBuilder(current, target, Account(current.options, current.secrets))
+    builder = BatchBuilder(current, target, Account.of(current))
     events = [_example(name) for name in current.event_types]
     encoded = [builder.encode(event) for event in events]
     sendable = [index for index, one in enumerate(encoded) if isinstance(one, Encoded)]
