@@ -20,6 +20,7 @@ from currents.forms import CurrentForm
 from currents.lifecycle import LifecycleError
 from currents.log import needs_rebase
 from currents.models import Current, DeadLetter
+from currents.transformations import Transformation
 from currents.wakeup import send
 from workspaces.admin_base import WorkspaceAdmin, may, needs, workspace_in
 from workspaces.models import User
@@ -161,6 +162,8 @@ class CurrentAdmin(WorkspaceAdmin):
             "runs": current is not None and current.status in Current.KEEPS,
             "results": results,
             "accepted": sum(one.accepted for one in results or ()),
+            "ways": Transformation.choices,
+            "fixed_fields": ", ".join(sorted(form.target.fixed_fields)),
         }
         return self.screen(request, "currents/form.html", context, status=status)
 

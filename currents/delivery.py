@@ -178,7 +178,7 @@ class Run:
     def _land(self, flight: _Flight, reply: Reply) -> None:
         """Do what the answer says, and go on with the shard if it has more."""
         lease, batch = flight.lease, flight.batch
-        answer = _judge(self.target.interpret(reply, len(batch.events)), len(batch.events))
+        answer = judge(self.target.interpret(reply, len(batch.events)), len(batch.events))
         sent = Sent(flight.started_at, int((time.monotonic() - flight.started) * 1000))
         if self.probing and answer.verdict not in (Verdict.UNAUTHORIZED, Verdict.RETRY):
             failures.recover(self.current)
@@ -206,8 +206,8 @@ class Run:
         return Current.objects.filter(pk=self.current.pk, status=Current.Status.ACTIVE).exists()
 
 
-def _judge(answer: Answer, count: int) -> Answer:
-    """A single event that is refused, or too large, by itself cannot be split: it is the one."""
+def judge(answer: Answer, count: int) -> Answer:
+    """What an answer means: a single event that is refused, or too large, by itself cannot be split: it is the one."""
     if count == 1 and answer.verdict in (Verdict.BAD_EVENT, Verdict.TOO_LARGE):
         return Answer(Verdict.DELIVERED, answer.status, answer.message, (Refusal(0, answer.message),))
     return answer

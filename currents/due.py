@@ -34,14 +34,16 @@ def due_currents(workspace_id: int | None = None) -> list[int]:
 
 
 def due_replays() -> list[int]:
-    """The ids of the running replays with a shard that is free and due: one statement."""
+    """The ids of the running replays with a shard that is free and due, or with none left: one statement."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT DISTINCT c.replay_id FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
-             WHERE {AT_HOME_SQL} AND c.replay_id IS NOT NULL AND k.status = 'active' AND c.next_try_at <= now()
-               AND {FREE_SQL}
-             ORDER BY c.replay_id
+            SELECT r.id FROM currents_replay r JOIN currents_current k ON k.id = r.current_id
+             WHERE {AT_HOME_SQL} AND r.state = 'running' AND k.status = 'active'
+               AND (NOT EXISTS (SELECT 1 FROM currents_cursor c WHERE c.replay_id = r.id)
+                 OR EXISTS (SELECT 1 FROM currents_cursor c
+                             WHERE c.replay_id = r.id AND c.next_try_at <= now() AND {FREE_SQL}))
+             ORDER BY r.id
             """  # noqa: S608 - constants
         )
         return [replay_id for (replay_id,) in cursor.fetchall()]

@@ -294,6 +294,7 @@ class DeliveryRequest(models.Model):
     events = models.IntegerField(_("events"))
     status = models.IntegerField(_("answer"), null=True)
     error = models.TextField(_("error"), blank=True)
+    is_replay = models.BooleanField(_("replay"), default=False)
 
     class Meta:
         verbose_name = _("request")

@@ -10,15 +10,20 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import F
 
 from currents.batches import Batch
 from currents.destinations import Answer, Destination, Refusal, Unsendable
 from currents.leases import Lease
 from currents.log import LoggedEvent
-from currents.models import DeadLetter, DeliveryRequest, Outcome
+from currents.models import Cursor, DeadLetter, DeliveryRequest, Outcome, Replay, RequestTime
 
 #: A destination that asks for more is asked again after this many seconds all the same.
 RETRY_AFTER_LIMIT = 3600.0
+
+
+#: Selected, but not sent.
+SENT_NOWHERE = frozenset({Outcome.NO_EXTERNAL_ID, Outcome.TOO_OLD, Outcome.TOO_LARGE})
 
 
 class LeaseLostError(Exception):
@@ -54,7 +59,7 @@ def settle(
             {"xid": batch.upto.xid, "event": batch.upto.event, "batch_limit": limit},
             keep=keep,
         )
-        _count(lease.current_id, batch, refused)
+        _count(lease, batch, refused)
         DeadLetter.objects.bulk_create(_dead_letters(lease.current_id, batch, refused, target))
         if sent and answer:
             _record(lease, batch, sent, answer)
@@ -92,6 +97,12 @@ def postpone(lease: Lease, batch: Batch, sent: Sent, answer: Answer, *, back_off
             keep=False,
         )
         _record(lease, batch, sent, answer)
+
+
+def end_shard(lease: Lease) -> None:
+    """A replay's shard is at its end: its cursor goes. Raises LeaseLostError."""
+    if not Cursor.objects.filter(pk=lease.cursor_id, lease=lease.token).exclude(replay=None).delete()[0]:
+        raise LeaseLostError
 
 
 def delay(attempt: int, retry_after: float | None = None) -> float:
@@ -165,7 +176,7 @@ def _update(lease: Lease, changes: str, parameters: dict[str, Any], *, keep: boo
     lease.deadline = deadline if keep else 0.0
 
 
-def _count(current_id: int, batch: Batch, refused: Sequence[Refusal]) -> None:
+def _count(lease: Lease, batch: Batch, refused: Sequence[Refusal]) -> None:
     dead = [event.event_id for event, _reason in batch.unsendable]
     dead += [batch.events[one.index].event_id for one in refused]
     counts = {
@@ -180,7 +191,20 @@ def _count(current_id: int, batch: Batch, refused: Sequence[Refusal]) -> None:
         examples[Outcome.DELIVERED] = batch.events[last].event_id
     if dead:
         examples[Outcome.DEAD_LETTER] = dead[-1]
-    add_counts(current_id, counts, examples)
+    if lease.replay_id is None:
+        add_counts(lease.current_id, counts, examples)
+    else:
+        _count_replay(lease.replay_id, counts)
+
+
+def _count_replay(replay_id: int, counts: dict[Outcome, int]) -> None:
+    """A replay counts for itself: a Current's own counts tell what became of each event at first."""
+    skipped = sum(number for outcome, number in counts.items() if outcome in SENT_NOWHERE)
+    Replay.objects.filter(pk=replay_id).update(
+        delivered=F("delivered") + counts[Outcome.DELIVERED],
+        refused=F("refused") + counts[Outcome.DEAD_LETTER],
+        skipped=F("skipped") + skipped,
+    )
 
 
 def _dead_letters(current_id: int, batch: Batch, refused: Sequence[Refusal], target: Destination) -> list[DeadLetter]:
@@ -206,6 +230,7 @@ def _dead_letter(current_id: int, event: LoggedEvent, why: Refusal | Unsendable,
 
 
 def _record(lease: Lease, batch: Batch, sent: Sent, answer: Answer) -> None:
+    """Note the request for the Current's page, and its time for the metrics: two statements."""
     DeliveryRequest.objects.create(
         current_id=lease.current_id,
         shard=lease.shard,
@@ -214,4 +239,18 @@ def _record(lease: Lease, batch: Batch, sent: Sent, answer: Answer) -> None:
         events=len(batch.events),
         status=answer.status or None,
         error=answer.message,
+        is_replay=lease.replay_id is not None,
     )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO currents_requesttime AS t (current_id, "limit", count, milliseconds) VALUES (%s, %s, 1, %s)
+            ON CONFLICT (current_id, "limit")
+            DO UPDATE SET count = t.count + 1, milliseconds = t.milliseconds + EXCLUDED.milliseconds
+            """,
+            [
+                lease.current_id,
+                next(limit for limit in RequestTime.LIMITS if sent.milliseconds <= limit),
+                sent.milliseconds,
+            ],
+        )
