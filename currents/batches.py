@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from currents import log as event_log
@@ -84,35 +85,44 @@ class BatchBuilder:
 
     def _add(self, batch: Batch, page: list[LoggedEvent], limit: int) -> bool:
         """Add events until the batch is full; False: some of the page are left for the next."""
+        encode, is_selected = self.encode, self._selected_on(page)
+        room = self.destination.max_bytes - 1
+        passed, complete = None, False
         for event in page:
-            if not self.selections.includes(event.xid, event.event_type):
+            if not is_selected(event):
                 self._skip(batch, event, Outcome.NOT_SELECTED)
-                continue
-            if event.payload is None:
-                # Selected since the page was read: it is read again, with its payload.
-                return False
-            encoded = self.encode(event)
-            if isinstance(encoded, Encoded):
-                size = len(encoded.body) + 1
-                if batch.bodies and (len(batch.bodies) >= limit or batch.size + size + 1 > self.destination.max_bytes):
-                    return False
-                batch.size += size
-                batch.events.append(event)
-                batch.bodies.append(encoded.body)
-            elif isinstance(encoded, Unsendable):
-                batch.unsendable.append((event, encoded))
+            elif event.payload is None:
+                break  # selected since the page was read: it is read again, with its payload
             else:
-                self._skip(batch, event, encoded.outcome)
-                continue
-            self._pass(batch, event)
-        return True
+                encoded = encode(event)
+                if isinstance(encoded, Encoded):
+                    size = batch.size + len(encoded.body) + 1
+                    if batch.bodies and (len(batch.bodies) >= limit or size > room):
+                        break
+                    batch.size = size
+                    batch.events.append(event)
+                    batch.bodies.append(encoded.body)
+                elif isinstance(encoded, Unsendable):
+                    batch.unsendable.append((event, encoded))
+                else:
+                    self._skip(batch, event, encoded.outcome)
+            passed = event
+        else:
+            complete = True
+        if passed is not None:
+            batch.upto = passed.position
+            batch.oldest = batch.oldest or page[0].received_at
+        return complete
 
-    def _skip(self, batch: Batch, event: LoggedEvent, outcome: Outcome) -> None:
-        batch.skipped[outcome] += 1
-        batch.examples[outcome] = event.event_id
-        self._pass(batch, event)
+    def _selected_on(self, page: list[LoggedEvent]) -> Callable[[LoggedEvent], bool]:
+        """Whether an event of this page was selected at its time; asked once for each type, if it can be."""
+        includes = self.selections.includes
+        if not page or not self.selections.is_one_between(page[0].xid, page[-1].xid):
+            return lambda event: includes(event.xid, event.event_type)
+        types = {name: includes(page[0].xid, name) for name in {event.event_type for event in page}}
+        return lambda event: types[event.event_type]
 
     @staticmethod
-    def _pass(batch: Batch, event: LoggedEvent) -> None:
-        batch.upto = event.position
-        batch.oldest = batch.oldest or event.received_at
+    def _skip(batch: Batch, event: LoggedEvent, outcome: Outcome) -> None:
+        batch.skipped[outcome] += 1
+        batch.examples[outcome] = event.event_id

@@ -106,7 +106,7 @@ class Run:
             leases.renew(self._leases_to_renew())
             for future in done:
                 flight = self.flights.pop(future)
-                self._guard(flight.lease, partial(self._land, flight, future.result()))
+                self._guard(flight.lease, partial(self._land, flight, future))
 
     def _take(self) -> list[Lease]:
         """Further shards that are due, as long as there is room for their requests."""
@@ -153,8 +153,9 @@ class Run:
                 return
             if batch.upto is not None:
                 keep = batch.is_full and not self._time_is_up()
-                outcomes.settle(lease, batch, self.target, sent=None, answer=None, keep=keep)
-                if not keep:
+                if not outcomes.settle(
+                    lease, batch, self.target, sent=None, answer=None, keep=keep, probing=self.probing
+                ):
                     return
             elif not batch.is_full:
                 leases.release([lease])
@@ -166,27 +167,29 @@ class Run:
         return time.time() - batch.oldest >= self.current.flush_seconds
 
     def _submit(self, lease: Lease, batch: Batch) -> None:
-        request = self.target.request(batch.bodies, self.builder.account)
         if lease.seconds_left <= timeout_seconds():
             leases.renew([lease])
             if lease.seconds_left <= timeout_seconds():
                 raise LeaseLostError
         self.sent += 1
-        future = self.pool.submit(send, request)
+        future = self.pool.submit(self._post, batch.bodies, self.builder.account)
         self.flights[future] = _Flight(lease, batch, datetime.now(UTC), time.monotonic())
 
-    def _land(self, flight: _Flight, reply: Reply) -> None:
+    def _post(self, bodies: list[bytes], account: Account) -> Reply:
+        """In a thread of the pool: compression and sending let the other threads run meanwhile."""
+        return send(self.target.request(bodies, account))
+
+    def _land(self, flight: _Flight, future: Future[Reply]) -> None:
         """Do what the answer says, and go on with the shard if it has more."""
         lease, batch = flight.lease, flight.batch
-        answer = judge(self.target.interpret(reply, len(batch.events)), len(batch.events))
+        answer = judge(self.target.interpret(future.result(), len(batch.events)), len(batch.events))
         sent = Sent(flight.started_at, int((time.monotonic() - flight.started) * 1000))
         if self.probing and answer.verdict not in (Verdict.UNAUTHORIZED, Verdict.RETRY):
             failures.recover(self.current)
             self.probing = False
         if answer.verdict is Verdict.DELIVERED:
             keep = self._goes_on(lease, batch)
-            outcomes.settle(lease, batch, self.target, sent=sent, answer=answer, keep=keep)
-            if keep:
+            if outcomes.settle(lease, batch, self.target, sent=sent, answer=answer, keep=keep):
                 self._start(lease)
         elif answer.verdict in (Verdict.BAD_EVENT, Verdict.TOO_LARGE):
             outcomes.split(lease, batch, sent, answer)
@@ -199,11 +202,9 @@ class Run:
             outcomes.postpone(lease, batch, sent, answer, back_off=True)
 
     def _goes_on(self, lease: Lease, batch: Batch) -> bool:
-        """Whether the run keeps the shard for another batch: the Current may have been paused meanwhile."""
+        """Whether the run wants the shard for another batch."""
         lease.batches += 1
-        if not batch.is_full or lease.batches >= _BATCHES_PER_LEASE or self._time_is_up():
-            return False
-        return Current.objects.filter(pk=self.current.pk, status=Current.Status.ACTIVE).exists()
+        return batch.is_full and lease.batches < _BATCHES_PER_LEASE and not self._time_is_up()
 
 
 def judge(answer: Answer, count: int) -> Answer:

@@ -172,8 +172,7 @@ class _Run:
             if batch.upto is None:
                 outcomes.end_shard(lease)
                 return False
-            outcomes.settle(lease, batch, self.target, sent=None, answer=None, keep=True)
-            return True
+            return outcomes.settle(lease, batch, self.target, sent=None, answer=None, keep=True)
         return self._send(lease, batch)
 
     def _send(self, lease: Lease, batch: Batch) -> bool:
@@ -186,8 +185,7 @@ class _Run:
         answer = judge(self.target.interpret(reply, len(batch.events)), len(batch.events))
         sent = Sent(started_at, int((time.monotonic() - started) * 1000))
         if answer.verdict is Verdict.DELIVERED:
-            outcomes.settle(lease, batch, self.target, sent=sent, answer=answer, keep=True)
-            return True
+            return outcomes.settle(lease, batch, self.target, sent=sent, answer=answer, keep=True)
         if answer.verdict in (Verdict.BAD_EVENT, Verdict.TOO_LARGE):
             outcomes.split(lease, batch, sent, answer)
             return True

@@ -30,6 +30,10 @@ class Selections:
         found = frozenset[str]().union(*self.types)
         return None if OTHERS in found else found
 
+    def is_one_between(self, first_xid: int, last_xid: int) -> bool:
+        """Whether one selection holds for all that transactions from ``first_xid`` to ``last_xid`` wrote."""
+        return bisect_right(self.since, first_xid) == bisect_right(self.since, last_xid)
+
     def includes(self, xid: int, event_type: str) -> bool:
         """Whether an event of that type, written by transaction ``xid``, was selected at the time."""
         place = bisect_right(self.since, xid) - 1

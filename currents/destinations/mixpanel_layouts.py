@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import orjson
 
-from currents.destinations.mixpanel_events import Plan, insert_id, plan_of
+from currents.destinations.mixpanel_events import MAX_CHILDREN, Plan, Slot, insert_id, plan_of
 from currents.log import LoggedEvent
 
 #: A form is worth an expression once it was seen so often (and is asked again at every power of two): to compile one
@@ -30,12 +30,14 @@ _FORMS_COUNTED: Final = 2_000
 _STRING: Final = rb'"[^"]*+"'
 _NUMBER: Final = rb"(?:0|-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,15})"
 #: How a value of each type is written. Numbers too long for a double are left to the ordinary way.
-_WRITTEN: Final[dict[type | None, bytes]] = {
+_WRITTEN: Final[dict[type, bytes]] = {
     str: _STRING,
     int: rb"(?:0|-?[1-9][0-9]{0,14})",
     float: rb"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,15}",
     bool: rb"(?:true|false)",
 }
+_STRINGS: Final = rb'\[(?:"[^"]*+"(?:,"[^"]*+"){0,%d}+)?\]' % (MAX_CHILDREN - 2)
+_HEAD: Final = b'{"properties":{"token":%b,"$partner_id":"braze","time":%d,"distinct_id":%b,"$insert_id":"%b"'
 _SCALAR: Final = b"(?:" + b"|".join((_STRING, rb"true|false|null", _NUMBER)) + b")"
 
 
@@ -43,12 +45,13 @@ _SCALAR: Final = b"(?:" + b"|".join((_STRING, rb"true|false|null", _NUMBER)) + b
 class Layout:
     """One form: ``match`` is its expression on a whole payload, ``names`` are the properties that leave.
 
-    ``tail`` takes the groups numbered ``groups`` of a match, and ends what ``_head`` has begun.
+    ``template`` takes the token, the time, the distinct_id, the $insert_id and the groups of a match; the group
+    numbered ``event_name`` (0: none) comes last.
     """
 
     match: Callable[[bytes], re.Match[bytes] | None]
-    groups: tuple[int, ...]
-    tail: bytes
+    template: bytes
+    event_name: int
     names: frozenset[str]
 
 
@@ -68,19 +71,20 @@ class Layouts:
         known = self._known.get(event.event_type)
         if known is None or payload is None or b"\\" in payload:
             return None
-        for place, layout in enumerate(known):
+        for layout in known:
             found = layout.match(payload)
-            if found is not None:
-                if changed and not layout.names.isdisjoint(changed):
-                    return None
-                if place:  # what comes often moves to the front
-                    known[place - 1], known[place] = layout, known[place - 1]
-                begun = _head(token) % (
-                    event.time,
-                    orjson.dumps(event.external_user_id),
-                    insert_id(event.event_id).encode(),
-                )
-                return begun + (layout.tail % found.group(*layout.groups) if layout.groups else layout.tail)
+            if found is None:
+                continue
+            if changed and not layout.names.isdisjoint(changed):
+                return None
+            if layout is not known[0]:
+                _move_forward(known, layout)
+            pieces = found.groups()
+            if layout.event_name:
+                place = layout.event_name
+                pieces = (*pieces[: place - 1], *pieces[place:], pieces[place - 1])
+            user, event_id = orjson.dumps(event.external_user_id), insert_id(event.event_id)
+            return layout.template % (_as_json(token), event.time, user, event_id.encode(), *pieces)
         return None
 
     def learn(self, event: LoggedEvent, built: Mapping[str, Any]) -> None:
@@ -93,9 +97,11 @@ class Layouts:
         self._sightings[form] += 1
         seen = self._sightings[form]
         if seen >= SIGHTINGS and seen & (seen - 1) == 0:
+            known = self._known.setdefault(event.event_type, [])
             layout = make_layout(event.event_type, event.payload)
-            if layout is not None:
-                self._known.setdefault(event.event_type, []).append(layout)
+            # A known one did not do, as the value of a field had to be changed.
+            if layout is not None and not any(one.match(event.payload) for one in known):
+                known.append(layout)
 
 
 def make_layout(type_name: str, payload: bytes) -> Layout | None:
@@ -147,13 +153,10 @@ def _make(plan: Plan, user: dict[str, Any], own: dict[str, Any]) -> Layout:
         writer.fields([_scalar(plan, "user", key, value, sources) for key, value in user.items()]),
         writer.fields(list(_own_fields(plan, own, sources))),
     )
-    groups = list(writer.kept)
-    end = b'},"event":%b}' % _template(plan.name)
-    if writer.event_name:
-        end = b'},"event":"%b %%b"}' % _template(plan.name)[1:-1]
-        groups.append(writer.event_name)
-    tail = b"".join(writer.tail) + end
-    return Layout(re.compile(expression).fullmatch, tuple(groups), tail, frozenset(writer.names))
+    name = _in_template(plan.name)
+    end = b'},"event":"%b %%b"}' % name[1:-1] if writer.event_name else b'},"event":%b}' % name
+    template = _HEAD + b"".join(writer.pieces) + end
+    return Layout(re.compile(expression).fullmatch, template, writer.event_name, frozenset(["$partner_id", *writer.names]))
 
 
 def _sources(plan: Plan, user: dict[str, Any], own: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -196,9 +199,18 @@ def _scalar(plan: Plan, section: str, key: str, value: Any, sources: dict[str, t
         return _Field(key, _SCALAR)
     if slot is not None and value is None:
         return _Field(key, b"null")
-    if slot is None or type(value) is not slot.wanted:
+    if slot is None:
         raise _NoLayoutError
-    return _Field(key, _WRITTEN[slot.wanted], slot.name if sources[slot.name] == (section, key) else None)
+    return _Field(key, _written(slot, value), slot.name if sources[slot.name] == (section, key) else None)
+
+
+def _written(slot: Slot, value: Any) -> bytes:
+    """How values like this one are written, if they are of the documented type already."""
+    if slot.wanted is None and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return _STRINGS
+    if slot.wanted is None or type(value) is not slot.wanted:
+        raise _NoLayoutError
+    return _WRITTEN[slot.wanted]
 
 
 class _Writer:
@@ -206,8 +218,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self.last = 0
-        self.kept: list[int] = []
-        self.tail: list[bytes] = []
+        self.pieces: list[bytes] = []
         self.names: list[str] = []
         self.event_name = 0
 
@@ -232,24 +243,25 @@ class _Writer:
             return one.label + one.written
         if one.name is None:
             return one.label + one.written
-        self._keep(b",%b:%%b" % _template(one.name))
+        self._keep(b",%b:%%b" % _in_template(one.name))
         return one.label + b"(" + one.written + b")"
 
-    def _keep(self, tail: bytes) -> None:
+    def _keep(self, piece: bytes) -> None:
         self.last += 1
-        self.kept.append(self.last)
-        self.tail.append(tail)
+        self.pieces.append(piece)
 
 
-def _template(text: str) -> bytes:
+def _in_template(text: str) -> bytes:
     """``text`` as JSON in a template that values are put into with ``%``."""
     return orjson.dumps(text).replace(b"%", b"%%")
 
 
 @lru_cache(maxsize=64)
-def _head(token: str) -> bytes:
-    """What every event begins with; wants its time, distinct_id and $insert_id."""
-    return (
-        b'{"properties":{"token":%b,"$partner_id":"braze","time":%%d,"distinct_id":%%b,"$insert_id":"%%b"'
-        % _template(token)
-    )
+def _as_json(text: str) -> bytes:
+    return orjson.dumps(text)
+
+
+def _move_forward(known: list[Layout], layout: Layout) -> None:
+    """What comes often moves to the front, place by place."""
+    place = known.index(layout)
+    known[place - 1], known[place] = layout, known[place - 1]
