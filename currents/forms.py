@@ -1,4 +1,4 @@
-"""The form of a Current: what every Current has, what its destination asks for, the events, and what is done to fields."""
+"""The form of a Current: what every Current has, what its destination asks for, events, field transformations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -206,6 +206,6 @@ def _validator(field: FormField) -> Any:
     def validate(value: str) -> None:
         problem = field.check(value) if field.check else None
         if problem:
-            raise ValidationError(problem)
+            raise ValidationError(str(problem))
 
     return validate

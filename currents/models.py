@@ -248,6 +248,20 @@ class Replay(models.Model):
     def __str__(self) -> str:
         return f"{self.from_time:%Y-%m-%d %H:%M} – {self.to_time:%Y-%m-%d %H:%M}"
 
+    @property
+    def processed(self) -> int:
+        """How many events it is done with."""
+        return self.delivered + self.refused + self.skipped
+
+    @property
+    def percent(self) -> int | None:
+        """How far it is; None while nobody knows how many events there are."""
+        if self.state == self.State.DONE:
+            return 100
+        if self.expected_more:
+            return None
+        return min(99, self.processed * 100 // self.expected) if self.expected else 0
+
 
 class Cursor(models.Model):
     """How far one shard of a Current has been delivered, who works on it now, and how often the next batch has failed.

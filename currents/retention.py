@@ -23,6 +23,7 @@ from currents.models import Current, EventKeeping, Notice, Outcome
 from currents.outcomes import add_counts
 from currents.partitions import REST, Partition, drop, make_ahead, partitions
 from currents.selections import SELECTED_SQL
+from workspaces.models import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,30 @@ def cap_days(workspace_id: int) -> int:
     """For how many days a workspace's events are kept at most, whoever waits for them."""
     own = EventKeeping.objects.filter(workspace=workspace_id).values_list("cap_days", flat=True).first()
     return max(settings.EVENT_RETENTION_DAYS, settings.EVENT_RETENTION_CAP_DAYS if own is None else own)
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How long events are kept, for people: usually ``days``, at most ``cap`` (itself at most ``most``); since when."""
+
+    days: int
+    cap: int
+    begins: datetime | None
+    most: int = 3_650
+
+
+def keeping(workspace_id: int) -> Keeping:
+    """How a workspace's events are kept."""
+    days = partitions()
+    return Keeping(settings.EVENT_RETENTION_DAYS, cap_days(workspace_id), days[0].start if days else None)
+
+
+def set_cap(workspace: Workspace, days: int) -> None:
+    """Keep a workspace's events for at most so many days. Raises ValueError outside of what is possible."""
+    limits = keeping(workspace.pk)
+    if not limits.days <= days <= limits.most:
+        raise ValueError(days)
+    EventKeeping.objects.update_or_create(workspace=workspace, defaults={"cap_days": days})
 
 
 def held_by(partition: Partition) -> list[Held]:

@@ -28,7 +28,7 @@ from currents.destinations import (
     Verdict,
 )
 from currents.destinations.answers import retry_after
-from currents.destinations.mixpanel_events import build_event
+from currents.destinations.mixpanel_events import build_event, problem_of
 from currents.destinations.mixpanel_layouts import Layouts
 from currents.log import LoggedEvent
 from currents.models import Outcome
@@ -89,6 +89,7 @@ class Mixpanel:
         built, problem = build_event(event, account.secrets["token"])
         if account.transformations:
             transform(built["properties"], account.transformations)
+            problem = problem and problem_of(event.event_type, built["properties"])
         body = orjson.dumps(built)
         if len(body) > MAX_EVENT_BYTES:
             return Skipped(Outcome.TOO_LARGE)

@@ -77,6 +77,13 @@ def build_event(event: LoggedEvent, token: str) -> tuple[dict[str, Any], Problem
     return {"event": plan.event_name(own), "properties": properties}, problem
 
 
+def problem_of(type_name: str, properties: Mapping[str, Any]) -> Problem | None:
+    """Why Mixpanel would refuse an event that ``build_event`` made and whose properties were changed since."""
+    prefix = f"{plan_of(type_name).prefix} "
+    extra = {name.removeprefix(prefix): value for name, value in properties.items() if name.startswith(prefix)}
+    return _problem(extra, len(properties) - len(extra))
+
+
 def insert_id(event_id: str) -> str:
     """``event_id`` if Mixpanel takes it, else one that follows from it: a repeated event is still counted once."""
     if _INSERT_ID.fullmatch(event_id) and event_id.lower() not in _PLACEHOLDERS:

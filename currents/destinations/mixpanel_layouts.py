@@ -156,7 +156,9 @@ def _make(plan: Plan, user: dict[str, Any], own: dict[str, Any]) -> Layout:
     name = _in_template(plan.name)
     end = b'},"event":"%b %%b"}' % name[1:-1] if writer.event_name else b'},"event":%b}' % name
     template = _HEAD + b"".join(writer.pieces) + end
-    return Layout(re.compile(expression).fullmatch, template, writer.event_name, frozenset(["$partner_id", *writer.names]))
+    return Layout(
+        re.compile(expression).fullmatch, template, writer.event_name, frozenset(["$partner_id", *writer.names])
+    )
 
 
 def _sources(plan: Plan, user: dict[str, Any], own: dict[str, Any]) -> dict[str, tuple[str, str]]:
