@@ -165,6 +165,8 @@ CURRENTS_REQUESTS_IN_FLIGHT = env.int("CURRENTS_REQUESTS_IN_FLIGHT", default=16)
 CURRENTS_HTTP_ALLOWED_HOSTS = env.list("CURRENTS_HTTP_ALLOWED_HOSTS", default=[])
 
 # --- REST ---
+# Opens the metrics of all workspaces at /metrics; empty: only API keys open them, each its own workspace's.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 REST_BODY_LIMIT = env.int("REST_BODY_LIMIT", default=5 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = REST_BODY_LIMIT
 REST_FRAMEWORK = {

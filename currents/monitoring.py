@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
-from django.db.models import Min, Sum
+from django.db.models import Count, Min, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from currents import log
 from currents.catalogue import catalogue
 from currents.marks import marks
-from currents.models import Current, Cursor, DeliveryCount, Outcome
+from currents.models import Current, Cursor, DeadLetter, DeliveryCount, Outcome, RequestTime
 from currents.selections import SELECTED_SQL
 
 SKIPS = (Outcome.NO_EXTERNAL_ID, Outcome.TOO_OLD, Outcome.TOO_LARGE, Outcome.NOT_SELECTED)
@@ -67,6 +67,44 @@ class Row:
     def today(self) -> int:
         """Events delivered on the last day of the chart."""
         return self.days[-1].delivered if self.days else 0
+
+
+@dataclass
+class Health:
+    """How a Current does, for machines. ``times``: (number, milliseconds in all) of its requests by upper bound."""
+
+    current: Current
+    lag: Lag
+    error: str
+    counts: dict[str, int]
+    dead_letters: int
+    times: dict[int, tuple[int, int]]
+
+
+def health(currents: Sequence[Current]) -> list[Health]:
+    """How these Currents do: a fixed number of statements whatever their number."""
+    ids = [one.pk for one in currents]
+    lags, errors = lags_of(ids), _errors(ids)
+    counts: dict[int, dict[str, int]] = {pk: dict.fromkeys(Outcome, 0) for pk in ids}
+    summed = DeliveryCount.objects.filter(current__in=ids).values_list("current_id", "outcome")
+    for pk, outcome, total in summed.annotate(total=Sum("count")).order_by():
+        counts[pk][outcome] = total
+    letters = DeadLetter.objects.filter(current__in=ids).values_list("current_id").annotate(number=Count("id"))
+    waiting = dict(letters.order_by())
+    times: dict[int, dict[int, tuple[int, int]]] = {pk: {} for pk in ids}
+    for one in RequestTime.objects.filter(current__in=ids):
+        times[one.current_id][one.limit] = (one.count, one.milliseconds)
+    return [
+        Health(
+            current,
+            lags.get(current.pk, Lag()),
+            current.failure or errors.get(current.pk, ""),
+            counts[current.pk],
+            waiting.get(current.pk, 0),
+            times[current.pk],
+        )
+        for current in currents
+    ]
 
 
 def rows(currents: Sequence[Current]) -> list[Row]:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 logger = logging.getLogger(__name__)
 
-DAYS_AHEAD = 7
+DAYS_AHEAD = 3
 #: The partition of the days that have none.
 REST = "currents_event_rest"
 _PREFIX = "currents_event_"

@@ -9,6 +9,10 @@ from django.utils.translation import gettext_lazy as _
 ENDPOINTS: Final[dict[str, str]] = {
     "users.track": "POST /users/track",
     "currents.events": "POST /currents/events",
+    "currents.list": "GET /currents/list",
+    "currents.details": "GET /currents/details",
+    "currents.status": "GET /currents/status",
+    "currents.metrics": "GET /metrics",
     "segments.list": "GET /segments/list",
     "segments.details": "GET /segments/details",
 }

@@ -5,7 +5,7 @@ The tables that 0001 made are replaced while they are empty, column for column, 
 
 from django.db import migrations
 
-HASH_PARTITIONS = 8
+HASH_PARTITIONS = 4
 
 
 def partition_log(apps, schema_editor):
