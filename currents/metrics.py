@@ -1,4 +1,4 @@
-"""``GET /metrics``: how Currents do, for Prometheus. The figures come from the database, so all processes tell the same.
+"""``GET /metrics``: how Currents do, for Prometheus. The figures are the database's, so all processes tell the same.
 
 Prometheus: exposition formats, text-based format 0.0.4.
 """
