@@ -18,8 +18,7 @@ from currents.models import Current, DeadLetter
 from currents.monitoring import lags_of
 from tests.currents.conftest import TIME, counts, cursor_of, event, log_events, make_current
 from tests.sandbox.running import Destination, RunningSandbox
-from workspaces.models import Membership, User, Workspace
-from workspaces.roles import Role
+from workspaces.models import Workspace
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -312,14 +311,6 @@ def test_a_replay(current: Current, workspace: Workspace, receiver: Destination)
 # --- the form
 
 
-def _admin(workspace: Workspace) -> Client:
-    person = User.objects.create_user("admin", password="password", is_staff=True)
-    Membership.objects.create(user=person, workspace=workspace, role=Role.ADMIN)
-    client = Client()
-    client.force_login(person)
-    return client
-
-
 FORM = {
     "name": "To ourselves",
     "contact_email": "contact@example.com",
@@ -330,8 +321,7 @@ FORM = {
 }
 
 
-def test_the_form(workspace: Workspace) -> None:
-    admin = _admin(workspace)
+def test_the_form(admin: Client) -> None:
     page = admin.get("/admin/currents/current/create/custom-http/").content.decode()
     assert "The receiver must count each once, by its id." in page
     assert "Every type that is not listed here" in page
@@ -346,7 +336,7 @@ def test_the_form(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://receiver.example.com/", "https://10.0.0.1/", "receiver", "https://localhost/"])
-def test_a_wrong_address_is_refused_beside_its_field(workspace: Workspace, url: str) -> None:
-    answer = _admin(workspace).post("/admin/currents/current/create/custom-http/", {**FORM, "url": url})
+def test_a_wrong_address_is_refused_beside_its_field(admin: Client, url: str) -> None:
+    answer = admin.post("/admin/currents/current/create/custom-http/", {**FORM, "url": url})
     assert (answer.status_code, list(answer.context["form"].errors)) == (400, ["url"])
     assert not Current.objects.exists()

@@ -12,8 +12,7 @@ from currents.models import Current, DeadLetter
 from currents.transformations import REDACTED, transform
 from tests.currents.conftest import arrived, event, log_events
 from tests.sandbox.running import RunningSandbox
-from workspaces.models import Membership, User, Workspace
-from workspaces.roles import Role
+from workspaces.models import Workspace
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -133,15 +132,6 @@ def test_a_way_that_is_not_known_removes() -> None:
 
 
 # --- the form
-
-
-@pytest.fixture
-def admin(workspace: Workspace) -> Client:
-    person = User.objects.create_user("admin", password="password", is_staff=True)
-    Membership.objects.create(user=person, workspace=workspace, role=Role.ADMIN)
-    client = Client()
-    client.force_login(person)
-    return client
 
 
 def _save(admin: Client, current: Current, *rows: tuple[str, str]) -> Any:
