@@ -161,6 +161,8 @@ MIXPANEL_QUERIES_PER_HOUR = env.int("MIXPANEL_QUERIES_PER_HOUR", default=60)
 
 # --- Currents ---
 EVENT_RETENTION_DAYS = env.int("EVENT_RETENTION_DAYS", default=30)
+# What waits for a Current that cannot deliver is kept longer: for so many days, until an admin sets another number.
+EVENT_RETENTION_CAP_DAYS = env.int("EVENT_RETENTION_CAP_DAYS", default=90)
 CURRENTS_FLUSH_INTERVAL = env.float("CURRENTS_FLUSH_INTERVAL", default=60.0)
 CURRENTS_REQUEST_TIMEOUT = env.float("CURRENTS_REQUEST_TIMEOUT", default=30.0)
 CURRENTS_LEASE_SECONDS = env.float("CURRENTS_LEASE_SECONDS", default=60.0)
@@ -169,8 +171,12 @@ CURRENTS_BACKOFF_MAX = env.float("CURRENTS_BACKOFF_MAX", default=60.0)
 CURRENTS_BACKOFF_JITTER = env.list("CURRENTS_BACKOFF_JITTER", cast=float, default=[1.0, 5.0])
 CURRENTS_PROBE_SECONDS = env.list("CURRENTS_PROBE_SECONDS", cast=float, default=[120.0, 300.0])
 CURRENTS_REQUESTS_IN_FLIGHT = env.int("CURRENTS_REQUESTS_IN_FLIGHT", default=16)
+# Hosts ("host" or "host:port") that a custom HTTP destination may have though they are not public, or not https.
+CURRENTS_HTTP_ALLOWED_HOSTS = env.list("CURRENTS_HTTP_ALLOWED_HOSTS", default=[])
 
 # --- REST ---
+# Opens the metrics of all workspaces at /metrics; empty: only API keys open them, each its own workspace's.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 REST_BODY_LIMIT = env.int("REST_BODY_LIMIT", default=5 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = REST_BODY_LIMIT
 # (requests, seconds) of one API key by endpoint; "" is what all others share. Braze's own are the defaults.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import orjson
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, DELETION
 from django.db import transaction
@@ -14,14 +15,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from currents import dead_letters, lifecycle, monitoring, tasks, trial
+from currents import dead_letters, lifecycle, monitoring, replays, retention, tasks, trial
 from currents.destinations import Destination, destination, destinations
 from currents.forms import CurrentForm
 from currents.lifecycle import LifecycleError
 from currents.log import needs_rebase
 from currents.models import Current, DeadLetter
+from currents.replay_screens import ReplayScreens, replays_of, target_or_404
+from currents.transformations import Transformation
 from currents.wakeup import send
-from workspaces.admin_base import WorkspaceAdmin, may, needs, workspace_in
+from workspaces.admin_base import may, needs, workspace_in
 from workspaces.models import User
 from workspaces.roles import Action
 
@@ -42,24 +45,27 @@ ACTIONS: "dict[str, tuple[Callable[[Current], None], _StrPromise]]" = {
     "pause": (lifecycle.pause, gettext_lazy("Paused. Events are kept, and sent after Resume.")),
     "resume": (lifecycle.resume, gettext_lazy("Resumed from where it was paused.")),
     "stop": (lifecycle.stop, gettext_lazy("Stopped. A new launch begins from then.")),
+    "cancel-replay": (replays.cancel, gettext_lazy("The replay was cancelled. What it has sent stays sent.")),
     "send-now": (_send_now, gettext_lazy("A worker was told to send what waits.")),
 }
 
 
 @admin.register(Current)
-class CurrentAdmin(WorkspaceAdmin):
+class CurrentAdmin(ReplayScreens):
     view_action: ClassVar[Action | None] = Action.VIEW_CURRENTS
     edit_action: ClassVar[Action | None] = Action.MANAGE_CURRENTS
 
     def get_urls(self) -> list[URLPattern]:
         return [
             self.route("", self.list_view, "changelist"),
+            self.route("keeping/", require_POST(self.keeping_view), "keeping"),
             self.route("create/<slug:slug>/", self.create_view, "create"),
             self.route("<int:pk>/", self.page_view, "page"),
             self.route("<int:pk>/change/", self.edit_view, "change"),
             self.route("<int:pk>/act/", require_POST(self.act_view), "act"),
             self.route("<int:pk>/delete/", require_POST(self.delete_draft_view), "delete"),
             self.route("<int:pk>/dead-letters/", require_POST(self.letters_view), "letters"),
+            *self.replay_urls(),
         ]
 
     # --- The list ------------------------------------------------------------------------------------------------
@@ -71,8 +77,26 @@ class CurrentAdmin(WorkspaceAdmin):
             "title": _("Currents"),
             "rows": monitoring.rows(list(found)),
             "destinations": list(destinations()),
+            "keeping": retention.keeping(workspace_in(request).pk),
         }
         return self.screen(request, "currents/list.html", context)
+
+    @needs(Action.MANAGE_CURRENTS)
+    def keeping_view(self, request: HttpRequest) -> HttpResponse:
+        """Set for how many days events are kept at most for a Current that cannot deliver them."""
+        workspace = workspace_in(request)
+        given = request.POST.get("cap_days", "")
+        try:
+            retention.set_cap(workspace, int(given) if given.isdecimal() and len(given) < 6 else 0)
+        except ValueError:
+            limits = retention.keeping(workspace.pk)
+            said = _("Give a number of days from %(least)s to %(most)s.")
+            messages.error(request, said % {"least": limits.days, "most": limits.most})
+        else:
+            said = _("What waits is kept for at most %(days)s days.") % {"days": int(given)}
+            self.log(request, workspace, said)
+            messages.success(request, said)
+        return HttpResponseRedirect(reverse("admin:currents_current_changelist"))
 
     # --- The form ------------------------------------------------------------------------------------------------
 
@@ -86,7 +110,7 @@ class CurrentAdmin(WorkspaceAdmin):
     @needs(Action.MANAGE_CURRENTS)
     def edit_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         current: Current = self.get(request, pk=pk)
-        return self._form(request, _target(current), current)
+        return self._form(request, target_or_404(current), current)
 
     def _form(self, request: HttpRequest, target: Destination, current: Current | None) -> HttpResponse:
         wish = request.POST.get("wish", "")
@@ -161,6 +185,8 @@ class CurrentAdmin(WorkspaceAdmin):
             "runs": current is not None and current.status in Current.KEEPS,
             "results": results,
             "accepted": sum(one.accepted for one in results or ()),
+            "ways": Transformation.choices,
+            "fixed_fields": ", ".join(sorted(form.target.fixed_fields)),
         }
         return self.screen(request, "currents/form.html", context, status=status)
 
@@ -170,20 +196,26 @@ class CurrentAdmin(WorkspaceAdmin):
     def page_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         current: Current = self.get(request, pk=pk)
         lag = monitoring.lags_of([pk]).get(pk, monitoring.Lag())
-        types = _target(current).types()
+        types = target_or_404(current).types()
         context = {
             "title": current.name,
             "crumbs": [(_("Currents"), reverse("admin:currents_current_changelist"))],
             "current": current,
-            "destination": _target(current),
+            "destination": target_or_404(current),
             "lag": lag,
             "needs_rebase": needs_rebase(),
             "held_back_since": monitoring.held_back_since(lag),
             "hours": monitoring.hours(current),
             "totals": monitoring.totals(current),
-            "waiting": current.cursors.exclude(last_error="").order_by("-first_failure_at").first(),
+            "waiting": current.cursors.filter(replay=None).exclude(last_error="").order_by("-first_failure_at").first(),
             "requests": current.requests.order_by("-id")[:REQUESTS_SHOWN],
             "types": [types[name] for name in current.event_types if name in types],
+            "transformations": [
+                (name, Transformation(how).label) for name, how in sorted(current.transformations.items())
+            ],
+            "replays": replays_of(current),
+            "held": retention.held_past_time(current),
+            "retention_days": settings.EVENT_RETENTION_DAYS,
             **(self._letters(current) if may(request, Action.MANAGE_CURRENTS) else {}),
         }
         return self.screen(request, "currents/page.html", context)
@@ -244,10 +276,3 @@ class CurrentAdmin(WorkspaceAdmin):
         self.log(request, current, said)
         messages.success(request, said)
         return HttpResponseRedirect(reverse("admin:currents_current_page", args=[pk]) + "#dead-letters")
-
-
-def _target(current: Current) -> Destination:
-    try:
-        return lifecycle.target_of(current)
-    except LifecycleError:
-        raise Http404 from None

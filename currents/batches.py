@@ -2,7 +2,8 @@
 
 import logging
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from currents import log as event_log
 from currents.destinations import Account, Destination, Encoded, Skipped, Unsendable
@@ -52,15 +53,23 @@ class BatchBuilder:
         limit = limit or self.destination.max_events
         batch = Batch()
         for _page in range(PAGES):
-            events = event_log.read(
-                self.current.workspace_id, shard, batch.upto or after, limit, self.selections.all_types
-            )
+            events = self.read(shard, batch.upto or after, limit)
             # Only what is read after the events can be trusted to hold for them.
-            self.selections = load_selections(self.current.pk)
+            self.refresh()
             batch.is_full = not self._add(batch, events, limit) or len(events) == limit
             if not events or len(events) < limit or len(batch.events) >= limit or not self._may_go_on(batch, events):
                 break
         return batch
+
+    def read(self, shard: int, after: Position, limit: int) -> list[LoggedEvent]:
+        """A page of the log, with the payloads of what was ever selected."""
+        return event_log.read(self.current.workspace_id, shard, after, limit, self.selections.all_types)
+
+    def refresh(self) -> None:
+        """Take note of what was edited while the run goes on: the selection, and what is done to fields."""
+        self.selections = load_selections(self.current.pk)
+        if self.selections.transformations != self.account.transformations:
+            self.account = replace(self.account, transformations=self.selections.transformations)
 
     def encode(self, event: LoggedEvent) -> Encoded | Skipped | Unsendable:
         """One event for the destination; a defect of ours makes it a dead letter, and does not stop its shard."""
@@ -76,35 +85,44 @@ class BatchBuilder:
 
     def _add(self, batch: Batch, page: list[LoggedEvent], limit: int) -> bool:
         """Add events until the batch is full; False: some of the page are left for the next."""
+        encode, is_selected = self.encode, self._selected_on(page)
+        room = self.destination.max_bytes - 1
+        passed, complete = None, False
         for event in page:
-            if not self.selections.includes(event.xid, event.event_type):
+            if not is_selected(event):
                 self._skip(batch, event, Outcome.NOT_SELECTED)
-                continue
-            if event.payload is None:
-                # Selected since the page was read: it is read again, with its payload.
-                return False
-            encoded = self.encode(event)
-            if isinstance(encoded, Encoded):
-                size = len(encoded.body) + 1
-                if batch.bodies and (len(batch.bodies) >= limit or batch.size + size + 1 > self.destination.max_bytes):
-                    return False
-                batch.size += size
-                batch.events.append(event)
-                batch.bodies.append(encoded.body)
-            elif isinstance(encoded, Unsendable):
-                batch.unsendable.append((event, encoded))
+            elif event.payload is None:
+                break  # selected since the page was read: it is read again, with its payload
             else:
-                self._skip(batch, event, encoded.outcome)
-                continue
-            self._pass(batch, event)
-        return True
+                encoded = encode(event)
+                if isinstance(encoded, Encoded):
+                    size = batch.size + len(encoded.body) + 1
+                    if batch.bodies and (len(batch.bodies) >= limit or size > room):
+                        break
+                    batch.size = size
+                    batch.events.append(event)
+                    batch.bodies.append(encoded.body)
+                elif isinstance(encoded, Unsendable):
+                    batch.unsendable.append((event, encoded))
+                else:
+                    self._skip(batch, event, encoded.outcome)
+            passed = event
+        else:
+            complete = True
+        if passed is not None:
+            batch.upto = passed.position
+            batch.oldest = batch.oldest or page[0].received_at
+        return complete
 
-    def _skip(self, batch: Batch, event: LoggedEvent, outcome: Outcome) -> None:
-        batch.skipped[outcome] += 1
-        batch.examples[outcome] = event.event_id
-        self._pass(batch, event)
+    def _selected_on(self, page: list[LoggedEvent]) -> Callable[[LoggedEvent], bool]:
+        """Whether an event of this page was selected at its time; asked once for each type, if it can be."""
+        includes = self.selections.includes
+        if not page or not self.selections.is_one_between(page[0].xid, page[-1].xid):
+            return lambda event: includes(event.xid, event.event_type)
+        types = {name: includes(page[0].xid, name) for name in {event.event_type for event in page}}
+        return lambda event: types[event.event_type]
 
     @staticmethod
-    def _pass(batch: Batch, event: LoggedEvent) -> None:
-        batch.upto = event.position
-        batch.oldest = batch.oldest or event.received_at
+    def _skip(batch: Batch, event: LoggedEvent, outcome: Outcome) -> None:
+        batch.skipped[outcome] += 1
+        batch.examples[outcome] = event.event_id

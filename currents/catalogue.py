@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 _FILE = Path(__file__).with_name("catalogue.json")
@@ -20,6 +21,8 @@ PURCHASE: Final = "users.behaviors.Purchase"
 
 MESSAGE_ENGAGEMENT: Final = "message_engagement"
 CUSTOMER_BEHAVIOR: Final = "customer_behavior"
+#: Stands in a selection for every type that the catalogue does not know.
+OTHERS: Final = "*"
 BLOCKS: Final[dict[str, Promise]] = {
     MESSAGE_ENGAGEMENT: _("Message Engagement Events"),
     CUSTOMER_BEHAVIOR: _("Customer Behavior Events"),
@@ -49,6 +52,7 @@ _HEADINGS: Final[tuple[tuple[str, str, str | Promise], ...]] = (
     ("users.behaviors.liveactivity.", CUSTOMER_BEHAVIOR, _("Live Activity")),
     ("users.behaviors.pushnotification.", CUSTOMER_BEHAVIOR, _("Push Notification")),
     ("users.", CUSTOMER_BEHAVIOR, _("Events")),
+    ("", CUSTOMER_BEHAVIOR, _("Other events")),
 )
 
 
@@ -84,6 +88,8 @@ class EventType:
     @property
     def label(self) -> str:
         """What people read: the event's name at Mixpanel, without the brackets of the custom event."""
+        if self.name == OTHERS:
+            return gettext("Every type that is not listed here")
         return (self.mixpanel_name or self.name).strip("[]").removeprefix("Braze ")
 
     @property

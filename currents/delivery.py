@@ -48,7 +48,7 @@ class _Flight:
 
 
 def deliver(current_id: int, *, flush: bool = False, seconds: float = RUN_SECONDS) -> bool:
-    """Deliver what waits for a Current: full batches at once, others after CURRENTS_FLUSH_INTERVAL or with ``flush``.
+    """Deliver what waits for a Current: full batches at once, others after its interval or with ``flush``.
 
     A Failed Current is probed with one batch, if its probe is due. True: the time was up, and more waits.
     """
@@ -73,7 +73,7 @@ class Run:
         self.token = uuid.uuid4()
         self.ends = time.monotonic() + seconds
         self.probing = current.status == Current.Status.FAILED
-        self.builder = BatchBuilder(current, target, Account(current.options, current.secrets))
+        self.builder = BatchBuilder(current, target, Account.of(current))
         self.flights: dict[Future[Reply], _Flight] = {}
         self.sent = 0
         self.refused = False
@@ -81,7 +81,7 @@ class Run:
     def go(self) -> bool:
         """Run. True: the time was up while there was work."""
         try:
-            with ThreadPoolExecutor(settings.CURRENTS_REQUESTS_IN_FLIGHT, "currents") as self.pool:
+            with ThreadPoolExecutor(self.current.max_in_flight, "currents") as self.pool:
                 more = self._loop()
         finally:
             # After a defect of ours: the pool has ended, so nothing is under way on a shard that is let go.
@@ -106,11 +106,11 @@ class Run:
             leases.renew(self._leases_to_renew())
             for future in done:
                 flight = self.flights.pop(future)
-                self._guard(flight.lease, partial(self._land, flight, future.result()))
+                self._guard(flight.lease, partial(self._land, flight, future))
 
     def _take(self) -> list[Lease]:
         """Further shards that are due, as long as there is room for their requests."""
-        room = min(_TAKE, settings.CURRENTS_REQUESTS_IN_FLIGHT - len(self.flights))
+        room = min(_TAKE, self.current.max_in_flight - len(self.flights))
         if self.probing or self.refused or self._time_is_up() or room < 1:
             return []
         return leases.take(self.current, self.token, room, full=self.target.max_events, flush=self.flush)
@@ -153,8 +153,9 @@ class Run:
                 return
             if batch.upto is not None:
                 keep = batch.is_full and not self._time_is_up()
-                outcomes.settle(lease, batch, self.target, sent=None, answer=None, keep=keep)
-                if not keep:
+                if not outcomes.settle(
+                    lease, batch, self.target, sent=None, answer=None, keep=keep, probing=self.probing
+                ):
                     return
             elif not batch.is_full:
                 leases.release([lease])
@@ -163,30 +164,32 @@ class Run:
     def _is_due(self, batch: Batch) -> bool:
         if batch.is_full or self.flush or self.probing or batch.oldest is None:
             return True
-        return time.time() - batch.oldest >= settings.CURRENTS_FLUSH_INTERVAL
+        return time.time() - batch.oldest >= self.current.flush_seconds
 
     def _submit(self, lease: Lease, batch: Batch) -> None:
-        request = self.target.request(batch.bodies, self.builder.account)
         if lease.seconds_left <= timeout_seconds():
             leases.renew([lease])
             if lease.seconds_left <= timeout_seconds():
                 raise LeaseLostError
         self.sent += 1
-        future = self.pool.submit(send, request)
+        future = self.pool.submit(self._post, batch.bodies, self.builder.account)
         self.flights[future] = _Flight(lease, batch, datetime.now(UTC), time.monotonic())
 
-    def _land(self, flight: _Flight, reply: Reply) -> None:
+    def _post(self, bodies: list[bytes], account: Account) -> Reply:
+        """In a thread of the pool: compression and sending let the other threads run meanwhile."""
+        return send(self.target.request(bodies, account))
+
+    def _land(self, flight: _Flight, future: Future[Reply]) -> None:
         """Do what the answer says, and go on with the shard if it has more."""
         lease, batch = flight.lease, flight.batch
-        answer = _judge(self.target.interpret(reply, len(batch.events)), len(batch.events))
+        answer = judge(self.target.interpret(future.result(), len(batch.events)), len(batch.events))
         sent = Sent(flight.started_at, int((time.monotonic() - flight.started) * 1000))
         if self.probing and answer.verdict not in (Verdict.UNAUTHORIZED, Verdict.RETRY):
             failures.recover(self.current)
             self.probing = False
         if answer.verdict is Verdict.DELIVERED:
             keep = self._goes_on(lease, batch)
-            outcomes.settle(lease, batch, self.target, sent=sent, answer=answer, keep=keep)
-            if keep:
+            if outcomes.settle(lease, batch, self.target, sent=sent, answer=answer, keep=keep):
                 self._start(lease)
         elif answer.verdict in (Verdict.BAD_EVENT, Verdict.TOO_LARGE):
             outcomes.split(lease, batch, sent, answer)
@@ -199,15 +202,13 @@ class Run:
             outcomes.postpone(lease, batch, sent, answer, back_off=True)
 
     def _goes_on(self, lease: Lease, batch: Batch) -> bool:
-        """Whether the run keeps the shard for another batch: the Current may have been paused meanwhile."""
+        """Whether the run wants the shard for another batch."""
         lease.batches += 1
-        if not batch.is_full or lease.batches >= _BATCHES_PER_LEASE or self._time_is_up():
-            return False
-        return Current.objects.filter(pk=self.current.pk, status=Current.Status.ACTIVE).exists()
+        return batch.is_full and lease.batches < _BATCHES_PER_LEASE and not self._time_is_up()
 
 
-def _judge(answer: Answer, count: int) -> Answer:
-    """A single event that is refused, or too large, by itself cannot be split: it is the one."""
+def judge(answer: Answer, count: int) -> Answer:
+    """What an answer means: a single event that is refused, or too large, by itself cannot be split: it is the one."""
     if count == 1 and answer.verdict in (Verdict.BAD_EVENT, Verdict.TOO_LARGE):
         return Answer(Verdict.DELIVERED, answer.status, answer.message, (Refusal(0, answer.message),))
     return answer

@@ -14,31 +14,42 @@ from django.conf import settings
 from django.db import connection
 
 from currents.log import AT_HOME_SQL, HORIZON_SQL, Position
-from currents.models import Current
+from currents.marks import marks
+from currents.models import SHARDS, Current, Replay
 
 #: A cursor is worth a worker's time: its oldest waiting event has waited long enough, or a full batch waits.
-#: Wants the parameters ``interval`` (seconds) and ``full`` (events); c is the cursor, k its Current.
+#: Wants the parameters of ``work_waits``; c is the cursor, k its Current.
 WORK_WAITS_SQL = f"""
     COALESCE(
         (SELECT e.received_at FROM currents_event e
-          WHERE e.workspace_id = k.workspace_id AND e.shard = c.shard
+          WHERE e.workspace_id = k.workspace_id AND e.shard = c.shard AND e.received_at >= %(since)s
             AND (e.xid, e.id) > (c.xid, c.event) AND e.xid < {HORIZON_SQL}
-          ORDER BY e.xid, e.id LIMIT 1) <= now() - %(interval)s * interval '1 second'
+          ORDER BY e.xid, e.id LIMIT 1) <= now()
+             - CASE WHEN %(flush)s THEN 0 ELSE COALESCE(k.flush_interval, %(interval)s) END * interval '1 second'
         OR EXISTS (SELECT 1 FROM currents_event e
-          WHERE e.workspace_id = k.workspace_id AND e.shard = c.shard
+          WHERE e.workspace_id = k.workspace_id AND e.shard = c.shard AND e.received_at >= %(since)s
             AND (e.xid, e.id) > (c.xid, c.event) AND e.xid < {HORIZON_SQL}
           ORDER BY e.xid, e.id OFFSET %(full)s - 1 LIMIT 1),
         false)
 """  # noqa: S608 - constants
 #: Nobody holds the cursor c.
 FREE_SQL = "(c.lease IS NULL OR c.leased_until <= now())"
+#: How many requests of a Current are under way. A replay's is counted where somebody has set a limit: with as many
+#: requests as there are shards it takes none from live delivery.
+_IN_FLIGHT_SQL = f"""
+    SELECT count(*) FROM currents_cursor o
+     WHERE o.current_id = %(current)s AND o.lease IS NOT NULL AND o.leased_until > now()
+       AND (o.replay_id IS NULL OR %(in_flight)s < {SHARDS})"""  # noqa: S608 - constants
 
-_RETURNED = "c.id, c.current_id, c.shard, c.xid, c.event, c.attempt, c.batch_limit"
+_RETURNED = "c.id, c.current_id, c.shard, c.xid, c.event, c.attempt, c.batch_limit, c.replay_id"
 
 
 @dataclass
 class Lease:
-    """One shard of a Current, ours until ``deadline`` (monotonic clock). ``attempt`` counts the failures in a row."""
+    """One shard of a Current, ours until ``deadline`` (monotonic clock). ``attempt`` counts the failures in a row.
+
+    ``replay_id``: it is the shard of a replay, not of live delivery.
+    """
 
     cursor_id: int
     current_id: int
@@ -48,6 +59,7 @@ class Lease:
     batch_limit: int
     token: UUID
     deadline: float
+    replay_id: int | None = None
     batches: int = 0
 
     @property
@@ -59,23 +71,21 @@ class Lease:
 def take(current: Current, token: UUID, limit: int, *, full: int, flush: bool = False) -> list[Lease]:
     """Lease at most ``limit`` shards of an active Current that have work, the longest unserved first.
 
-    Together with other workers' leases they stay within CURRENTS_REQUESTS_IN_FLIGHT. ``full`` is the size of a full
-    batch; with ``flush`` a part batch counts as work however young it is.
+    Together with other workers' leases they stay within the Current's requests in flight. ``full`` is the size of a
+    full batch; with ``flush`` a part batch counts as work however young it is.
     """
     return _take(
         f"""
         SELECT c.id FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
-         WHERE c.current_id = %(current)s AND k.status = 'active' AND c.next_try_at <= now() AND {FREE_SQL}
-           AND {AT_HOME_SQL} AND {WORK_WAITS_SQL}
+         WHERE c.current_id = %(current)s AND c.replay_id IS NULL AND k.status = 'active' AND c.next_try_at <= now()
+           AND {FREE_SQL} AND {AT_HOME_SQL} AND {WORK_WAITS_SQL}
          ORDER BY c.leased_until NULLS FIRST, c.shard
-         LIMIT GREATEST(0, LEAST(%(limit)s, %(in_flight)s - (
-               SELECT count(*) FROM currents_cursor o
-                WHERE o.current_id = %(current)s AND o.lease IS NOT NULL AND o.leased_until > now())))
+         LIMIT GREATEST(0, LEAST(%(limit)s, %(in_flight)s - ({_IN_FLIGHT_SQL})))
            FOR UPDATE OF c SKIP LOCKED
         """,  # noqa: S608 - constants
         current,
         token,
-        {"limit": limit, "full": full, "interval": 0 if flush else settings.CURRENTS_FLUSH_INTERVAL},
+        {"limit": limit, **work_waits(current.pk, full=full, flush=flush)},
     )
 
 
@@ -84,14 +94,58 @@ def take_for_probe(current: Current, token: UUID) -> list[Lease]:
     return _take(
         f"""
         SELECT c.id FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
-         WHERE c.current_id = %(current)s AND {FREE_SQL} AND {AT_HOME_SQL} AND {WORK_WAITS_SQL}
+         WHERE c.current_id = %(current)s AND c.replay_id IS NULL
+           AND {FREE_SQL} AND {AT_HOME_SQL} AND {WORK_WAITS_SQL}
          ORDER BY c.shard LIMIT 1
            FOR UPDATE OF c SKIP LOCKED
         """,  # noqa: S608 - constants
         current,
         token,
-        {"full": 1, "interval": 0},
+        work_waits(current.pk, full=1, flush=True),
     )
+
+
+def take_for_replay(replay: Replay, current: Current, token: UUID) -> list[Lease]:
+    """Lease one shard of a running replay, the longest unserved; none while another worker has one, or while live
+    delivery uses up the Current's requests in flight.
+    """
+    return _take(
+        f"""
+        SELECT c.id FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
+         WHERE c.replay_id = %(replay)s AND k.status = 'active' AND c.next_try_at <= now() AND {FREE_SQL}
+           AND {AT_HOME_SQL} AND (%(in_flight)s >= {SHARDS} OR ({_IN_FLIGHT_SQL}) < %(in_flight)s)
+           AND NOT EXISTS (SELECT 1 FROM currents_cursor o
+                            WHERE o.replay_id = %(replay)s AND o.lease IS NOT NULL AND o.leased_until > now())
+         ORDER BY c.leased_until NULLS FIRST, c.shard LIMIT 1
+           FOR UPDATE OF c SKIP LOCKED
+        """,  # noqa: S608 - constants
+        current,
+        token,
+        {"replay": replay.pk},
+    )
+
+
+def work_waits(current_id: int | None = None, *, full: int, flush: bool = False) -> dict[str, Any]:
+    """The parameters of WORK_WAITS_SQL for the cursors of one Current, or of all: one statement.
+
+    ``since`` is where the hindmost of them stands: what was received before, in older partitions, is not looked at.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT COALESCE(min(c.xid), 0) FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
+             WHERE c.replay_id IS NULL AND k.status <> 'stopped'
+               AND (%(current)s::bigint IS NULL OR c.current_id = %(current)s)
+            """,
+            {"current": current_id},
+        )
+        hindmost = int(cursor.fetchone()[0])
+    return {
+        "since": marks().since(hindmost),
+        "interval": settings.CURRENTS_FLUSH_INTERVAL,
+        "full": full,
+        "flush": flush,
+    }
 
 
 def renew(leases: Iterable[Lease]) -> None:
@@ -125,12 +179,12 @@ def release(leases: Iterable[Lease]) -> None:
 
 
 def workers_on(current_id: int) -> int:
-    """How many workers hold a lease of the Current now."""
+    """How many workers hold a lease of the Current now, those of a replay left out."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT count(DISTINCT lease) FROM currents_cursor
-             WHERE current_id = %s AND lease IS NOT NULL AND leased_until > now()
+             WHERE current_id = %s AND replay_id IS NULL AND lease IS NOT NULL AND leased_until > now()
             """,
             [current_id],
         )
@@ -153,11 +207,11 @@ def _take(select: str, current: Current, token: UUID, parameters: dict[str, Any]
                 "current": current.pk,
                 "token": token,
                 "seconds": settings.CURRENTS_LEASE_SECONDS,
-                "in_flight": settings.CURRENTS_REQUESTS_IN_FLIGHT,
+                "in_flight": current.max_in_flight,
             },
         )
         rows = cursor.fetchall()
     return [
-        Lease(cursor_id, current_id, shard, Position(xid, event), attempt, batch_limit, token, deadline)
-        for cursor_id, current_id, shard, xid, event, attempt, batch_limit in rows
+        Lease(cursor_id, current_id, shard, Position(xid, event), attempt, batch_limit, token, deadline, replay_id)
+        for cursor_id, current_id, shard, xid, event, attempt, batch_limit, replay_id in rows
     ]

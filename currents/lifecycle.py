@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from currents.destinations import Destination, destination
 from currents.log import Position, needs_rebase
-from currents.models import SHARDS, Current, Cursor
+from currents.models import SHARDS, Current, Cursor, Replay
 from currents.selections import select_from_now
 
 State = Current.Status
@@ -93,6 +93,7 @@ def stop(current: Current) -> None:
     with transaction.atomic():
         _change(current, Current.KEEPS, State.STOPPED, failed_at=None, failure="", probe_at=None)
         current.cursors.all().delete()
+        current.replays.filter(state=Replay.State.RUNNING).update(state=Replay.State.CANCELLED, finished_at=Now())
 
 
 def _check_complete(current: Current) -> None:

@@ -6,17 +6,21 @@ the oldest transaction that is still running (the *horizon*), in (xid, id) order
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import orjson
 from django.db import connection, transaction
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
+from psycopg import Cursor
+from psycopg.pq import Format
+from psycopg.types.string import ByteaBinaryLoader
 
+from currents.marks import Mark, marks
 from currents.models import SHARDS
 from currents.wakeup import wake_on_commit
 
@@ -27,6 +31,7 @@ AT_HOME_SQL = """NOT EXISTS (
     SELECT 1 FROM currents_logcluster
      WHERE system_identifier <> (SELECT system_identifier FROM pg_control_system()))"""
 
+_NO_XID = 2**63 - 1
 _COPY = """COPY currents_event
     (workspace_id, shard, event_id, event_type, time, external_user_id, payload, from_outside) FROM STDIN"""
 _COLUMNS = ("int8", "int2", "text", "text", "int8", "text", "text", "bool")
@@ -63,6 +68,15 @@ class NewEvent:
         return {**self.extra, "user": {**self.extra.get("user", {}), **user}, "properties": self.properties}
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of the log: received from ``start`` on and before ``end``, by transactions below ``end_xid``."""
+
+    start: datetime
+    end: datetime
+    end_xid: int
+
+
 class LoggedEvent(NamedTuple):
     """An event as read from the log; times in seconds since 1970.
 
@@ -82,6 +96,9 @@ class LoggedEvent(NamedTuple):
     def position(self) -> Position:
         """Where a cursor stands that has passed this event."""
         return Position(self.xid, self.id)
+
+
+_as_event: Callable[[tuple[Any, ...]], LoggedEvent] = partial(tuple.__new__, LoggedEvent)
 
 
 def shard_of(external_user_id: str | None, user_id: str | None) -> int:
@@ -127,36 +144,69 @@ def here() -> Position:
 
 
 def read(
-    workspace_id: int, shard: int, after: Position, limit: int, types: Iterable[str] | None = None
+    workspace_id: int,
+    shard: int,
+    after: Position,
+    limit: int,
+    types: Iterable[str] | None = None,
+    stretch: Stretch | None = None,
 ) -> list[LoggedEvent]:
-    """At most ``limit`` events of a shard after a position, in order, all of them below the horizon: one statement.
+    """At most ``limit`` events of a shard after a position, in order, all of them below the horizon.
 
-    Every type is returned; ``payload`` comes along for ``types`` only (None: for all).
+    One statement, two for a reader that is days behind. Every type is returned; ``payload`` comes along for ``types``
+    only (None: for all). With ``stretch`` only what lies in it.
     """
-    wanted = None if types is None else list(types)
-    with connection.cursor() as cursor:
-        cursor.adapters.register_loader("json", _RawJson)
+    place: dict[str, Any] = {
+        "wanted": None if types is None else list(types),
+        "workspace": workspace_id,
+        "shard": shard,
+        "since": max(marks().since(after.xid), stretch.start) if stretch else marks().since(after.xid),
+        "until": stretch.end if stretch else _far_ahead(),
+        "end_xid": stretch.end_xid if stretch else _NO_XID,
+    }
+    window = marks().end_of_window(after.xid)
+    events = _read({**place, "limit": limit, "after": after}, window) if window else []
+    if len(events) < limit:
+        after = events[-1].position if events else after
+        events += _read({**place, "limit": limit - len(events), "after": after}, None)
+    return events
+
+
+def _read(place: dict[str, Any], window: Mark | None) -> list[LoggedEvent]:
+    """``window``: only what lies before that mark; nothing, if the marks have changed meanwhile."""
+    parameters = {**place, "xid": place["after"].xid, "event": place["after"].event}
+    del parameters["after"]
+    within = ""
+    if window:
+        within = "AND EXISTS (SELECT 1 FROM currents_logmark WHERE taken_at = %(mark)s AND first_xid = %(mark_xid)s)"
+        parameters |= {
+            "mark": window.taken_at,
+            "mark_xid": window.first_xid,
+            "until": min(place["until"], window.taken_at),
+            "end_xid": min(place["end_xid"], window.first_xid),
+        }
+    with raw_cursor() as cursor:
         cursor.execute(
             f"""
             SELECT e.id, e.xid, e.event_id, e.event_type, e.time, e.external_user_id,
-                   extract(epoch FROM e.received_at)::float8,
+                   date_part('epoch', e.received_at),
                    CASE WHEN %(wanted)s::text[] IS NULL OR e.event_type = ANY(%(wanted)s::text[]) THEN e.payload END
               FROM currents_event e
              WHERE e.workspace_id = %(workspace)s AND e.shard = %(shard)s
-               AND (e.xid, e.id) > (%(xid)s, %(event)s) AND e.xid < {HORIZON_SQL}
+               AND (e.xid, e.id) > (%(xid)s, %(event)s) AND e.xid < {HORIZON_SQL} AND e.xid < %(end_xid)s
+               AND e.received_at >= %(since)s AND e.received_at < %(until)s {within}
              ORDER BY e.xid, e.id
              LIMIT %(limit)s
-            """,  # noqa: S608 - a constant
-            {
-                "wanted": wanted,
-                "workspace": workspace_id,
-                "shard": shard,
-                "xid": after.xid,
-                "event": after.event,
-                "limit": limit,
-            },
+            """,  # noqa: S608 - constants
+            parameters,
         )
-        return list(map(LoggedEvent._make, cursor.fetchall()))
+        # As LoggedEvent._make does, without counting the columns of each row.
+        return list(map(_as_event, cursor.fetchall()))
+
+
+def _far_ahead() -> datetime:
+    """Later than anything in the log, whatever the clocks say: leaves out the partitions that are made ahead."""
+    return datetime.now(UTC) + timedelta(days=1)
 
 
 def needs_rebase() -> bool:
@@ -185,8 +235,12 @@ def held_back_since() -> datetime | None:
         return since
 
 
-class _RawJson(Loader):
-    """Leaves ``json`` undecoded: what is not sent is never decoded, and what is, once and by orjson."""
-
-    def load(self, data: Buffer) -> bytes:
-        return bytes(data)
+@contextmanager
+def raw_cursor() -> Iterator[Cursor[tuple[Any, ...]]]:
+    """A cursor that takes its results in binary form: nothing is parsed, and ``json`` comes as the bytes it is stored
+    as, undecoded. (Django's own binds parameters on the client, and such a cursor takes text only.)
+    """
+    with connection.cursor() as ours, connection.wrap_database_errors, Cursor(ours.connection) as cursor:
+        cursor.adapters.register_loader("json", ByteaBinaryLoader)
+        cursor.format = Format.BINARY
+        yield cursor

@@ -4,7 +4,10 @@ import uuid
 from typing import Any, ClassVar
 
 import orjson
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -14,6 +17,8 @@ from workspaces.encryption import SecretsField
 from workspaces.models import User, Workspace
 
 SHARDS = 16
+#: The longest that a part batch may wait for more events, in seconds.
+MAX_FLUSH_INTERVAL = 15 * 60
 
 
 class CurrentTransaction(models.Func):
@@ -21,6 +26,14 @@ class CurrentTransaction(models.Func):
 
     template = "(pg_current_xact_id()::text::bigint)"
     output_field = models.BigIntegerField()
+    arity = 0
+
+
+class StatementTime(models.Func):
+    """When the writing statement began. Not ``now()``: a transaction may have begun long before it writes."""
+
+    template = "statement_timestamp()"
+    output_field = models.DateTimeField()
     arity = 0
 
 
@@ -44,6 +57,9 @@ class Event(models.Model):
     ``payload`` is the event as it travels between Currents and HTTP receivers, without what has a column of its own:
     ``{"user": {"user_id", "device_id", "timezone"}, "properties": {...}}``, unknown fields included.
     Readers order by (xid, id) and stop below the snapshot's xmin.
+
+    The table is partitioned by the UTC day of ``received_at`` (migration 0002, ``currents.partitions``). It has no
+    unique index: one would have to hold the day, so it would promise nothing, and cost each event that is written.
     """
 
     xid = models.BigIntegerField(db_default=CurrentTransaction(), editable=False)
@@ -57,7 +73,7 @@ class Event(models.Model):
     time = models.BigIntegerField(_("time"), help_text=_("Seconds since 1970, UTC."))
     external_user_id = models.TextField(_("external id"), null=True)  # noqa: DJ001 - null: an anonymous user
     payload: Any = JsonTextField()
-    received_at = models.DateTimeField(_("received at"), db_default=Now())
+    received_at = models.DateTimeField(_("received at"), db_default=StatementTime())
     #: Whether it came in by ``POST /currents/events``; everything else was caused here.
     from_outside = models.BooleanField(db_default=False)
 
@@ -66,7 +82,7 @@ class Event(models.Model):
         verbose_name_plural = _("events")
         indexes = [
             models.Index(fields=["workspace", "shard", "xid", "id"], name="event_order"),
-            models.Index(fields=["received_at"], name="event_received"),
+            BrinIndex(fields=["received_at"], name="event_received"),
             models.Index(fields=["xid", "id"], name="event_from_outside", condition=models.Q(from_outside=True)),
         ]
 
@@ -75,15 +91,42 @@ class Event(models.Model):
 
 
 class ReceivedEventId(models.Model):
-    """Ids of events that came from outside, so that a repeated one is stored once."""
+    """Ids of events that came from outside, so that a repeated one is stored once. Partitioned by hash of its key."""
 
     pk = models.CompositePrimaryKey("workspace_id", "event_id")
     workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, db_constraint=False, related_name="+")
     event_id = models.CharField(max_length=200)
-    day = models.DateField(db_index=True)
+    day = models.DateField()
+
+    class Meta:
+        indexes = [BrinIndex(fields=["day"], name="received_day")]
 
     def __str__(self) -> str:
         return self.event_id
+
+
+class LogMark(models.Model):
+    """What the transaction ids were at a moment: ties the order of the log to its partitions (``currents.marks``).
+
+    Below ``first_xid`` everything had ended then; from ``next_xid`` on nothing had begun.
+    """
+
+    taken_at = models.DateTimeField(primary_key=True)
+    first_xid = models.BigIntegerField()
+    next_xid = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.taken_at:%Y-%m-%d %H:%M} {self.first_xid}"
+
+
+class EventKeeping(models.Model):
+    """How long a workspace's events wait, at most, for a Current that cannot deliver them."""
+
+    workspace = models.OneToOneField(Workspace, models.CASCADE, primary_key=True, related_name="+")
+    cap_days = models.PositiveSmallIntegerField(_("days"))
+
+    def __str__(self) -> str:
+        return f"{self.cap_days}"
 
 
 class LogCluster(models.Model):
@@ -113,6 +156,15 @@ class Current(models.Model):
     options = models.JSONField(default=dict, editable=False)
     secrets: Any = SecretsField()
     event_types = ArrayField(models.CharField(max_length=100), default=list, verbose_name=_("events"))
+    #: What is done to fields on their way out: name at the destination -> "remove" or "hash" (``transformations``).
+    transformations = models.JSONField(default=dict, editable=False)
+    #: Null: as the installation is set.
+    flush_interval = models.PositiveSmallIntegerField(
+        _("flush interval"), null=True, blank=True, validators=[MaxValueValidator(MAX_FLUSH_INTERVAL)]
+    )
+    requests_in_flight = models.PositiveSmallIntegerField(
+        _("requests in flight"), null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(SHARDS)]
+    )
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.DRAFT, editable=False)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, editable=False, related_name="+")
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
@@ -134,6 +186,18 @@ class Current(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def flush_seconds(self) -> float:
+        """How long a part batch waits for more events."""
+        own = self.flush_interval
+        return float(settings.CURRENTS_FLUSH_INTERVAL if own is None else own)
+
+    @property
+    def max_in_flight(self) -> int:
+        """How many requests may be under way at once: the Current's own limit never exceeds the installation's."""
+        limit: int = settings.CURRENTS_REQUESTS_IN_FLIGHT
+        return min(limit, self.requests_in_flight or limit)
+
 
 class EventSelection(models.Model):
     """Which event types a Current sends from transaction ``from_xid`` on: launches and edits never rewrite the past."""
@@ -150,8 +214,62 @@ class EventSelection(models.Model):
         return f"{self.from_xid}: {len(self.event_types)}"
 
 
+class Replay(models.Model):
+    """Events of a stretch of the log sent once more, beside live delivery, with cursors of its own (``replays``).
+
+    Events received from ``from_time`` on and before ``to_time``, of ``event_types``, written by transactions below
+    ``end_xid``. ``expected`` is how many those are; with ``expected_more`` there are more than that.
+    """
+
+    class State(models.TextChoices):
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    current = models.ForeignKey(Current, models.CASCADE, related_name="replays")
+    from_time = models.DateTimeField(_("from"))
+    to_time = models.DateTimeField(_("to"))
+    end_xid = models.BigIntegerField()
+    event_types = ArrayField(models.CharField(max_length=100))
+    state = models.CharField(_("status"), max_length=10, choices=State, default=State.RUNNING)
+    expected = models.BigIntegerField()
+    expected_more = models.BooleanField(default=False)
+    delivered = models.BigIntegerField(default=0)
+    refused = models.BigIntegerField(default=0)
+    skipped = models.BigIntegerField(default=0)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(_("started at"), db_default=Now())
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+
+    class Meta:
+        verbose_name = _("replay")
+        verbose_name_plural = _("replays")
+        constraints = [
+            models.UniqueConstraint(fields=["current"], name="one_running_replay", condition=models.Q(state="running"))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.from_time:%Y-%m-%d %H:%M} – {self.to_time:%Y-%m-%d %H:%M}"
+
+    @property
+    def processed(self) -> int:
+        """How many events it is done with."""
+        return self.delivered + self.refused + self.skipped
+
+    @property
+    def percent(self) -> int | None:
+        """How far it is; None while nobody knows how many events there are."""
+        if self.state == self.State.DONE:
+            return 100
+        if self.expected_more:
+            return None
+        return min(99, self.processed * 100 // self.expected) if self.expected else 0
+
+
 class Cursor(models.Model):
     """How far one shard of a Current has been delivered, who works on it now, and how often the next batch has failed.
+
+    A replay has cursors of its own; a Current's live delivery has those without a replay.
 
     Everything up to (``xid``, ``event``) is done with. ``lease`` is the token of the worker that holds the shard until
     ``leased_until``; a free shard keeps the moment at which it was let go, and the longest free one is served first.
@@ -159,6 +277,7 @@ class Cursor(models.Model):
     """
 
     current = models.ForeignKey(Current, models.CASCADE, related_name="cursors")
+    replay = models.ForeignKey(Replay, models.CASCADE, null=True, related_name="cursors")
     shard = models.SmallIntegerField()
     xid = models.BigIntegerField(default=0)
     event = models.BigIntegerField(default=0)
@@ -171,7 +290,12 @@ class Cursor(models.Model):
     last_error = models.TextField(blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["current", "shard"], name="cursor_per_shard")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["current", "shard"], name="cursor_per_shard", condition=models.Q(replay__isnull=True)
+            ),
+            models.UniqueConstraint(fields=["replay", "shard"], name="replay_cursor_per_shard"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.shard}: ({self.xid}, {self.event})"
@@ -187,6 +311,7 @@ class DeliveryRequest(models.Model):
     events = models.IntegerField(_("events"))
     status = models.IntegerField(_("answer"), null=True)
     error = models.TextField(_("error"), blank=True)
+    is_replay = models.BooleanField(_("replay"), default=False)
 
     class Meta:
         verbose_name = _("request")
@@ -206,6 +331,7 @@ class Outcome(models.TextChoices):
     TOO_OLD = "too_old", _("Before 2010-01-01")
     TOO_LARGE = "too_large", _("Over 900 KB")
     NOT_SELECTED = "not_selected", _("Event type not selected at the time")
+    LOST = "lost", _("Lost: it waited longer than events are kept")
 
 
 class DeliveryCount(models.Model):
@@ -222,6 +348,54 @@ class DeliveryCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hour} {self.outcome}: {self.count}"
+
+
+class RequestTime(models.Model):
+    """All requests of a Current by how long they took: those of at most ``limit`` milliseconds, above the next lower.
+
+    What metrics are made of, so that every process tells the same.
+    """
+
+    #: The upper bounds in milliseconds; what takes longer is in the last, which has no bound.
+    LIMITS: ClassVar[tuple[int, ...]] = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 2**31 - 1)
+
+    current = models.ForeignKey(Current, models.CASCADE, related_name="request_times")
+    limit = models.IntegerField()
+    count = models.BigIntegerField(default=0)
+    milliseconds = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["current", "limit"], name="request_time_per_limit")]
+
+    def __str__(self) -> str:
+        return f"≤ {self.limit} ms: {self.count}"
+
+
+class Notice(models.Model):
+    """A mail to a Current's contact: written in the transaction of what it tells, sent by a worker or by beat."""
+
+    class Kind(models.TextChoices):
+        FAILED = "failed", _("The destination refuses the credentials")
+        RECOVERED = "recovered", _("The destination accepts it again")
+        KEPT = "kept", _("Events are kept past their time")
+        LOST = "lost", _("Events were lost at the cap")
+
+    current = models.ForeignKey(Current, models.CASCADE, related_name="notices")
+    kind = models.CharField(max_length=10, choices=Kind)
+    facts = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now())
+    attempt = models.SmallIntegerField(default=0)
+    #: Who takes it holds it until then; also when to try again.
+    leased_until = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["leased_until"], name="notice_waiting", condition=models.Q(sent_at__isnull=True))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.created_at:%Y-%m-%d %H:%M}"
 
 
 class DeadLetter(models.Model):

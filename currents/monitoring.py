@@ -5,14 +5,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import Count, Min, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from currents import log
-from currents.models import Current, DeliveryCount, Outcome
+from currents.catalogue import catalogue
+from currents.marks import marks
+from currents.models import Current, Cursor, DeadLetter, DeliveryCount, Outcome, RequestTime
+from currents.selections import SELECTED_SQL
 
 SKIPS = (Outcome.NO_EXTERNAL_ID, Outcome.TOO_OLD, Outcome.TOO_LARGE, Outcome.NOT_SELECTED)
+#: What a chart calls failed: refused by the destination, or given up.
+FAILURES = frozenset({Outcome.DEAD_LETTER, Outcome.LOST})
 #: What a chart calls skipped: a type that nobody asked for is no loss, and would dwarf the rest.
 CHARTED_SKIPS = frozenset(SKIPS) - {Outcome.NOT_SELECTED}
 #: Waiting events are counted exactly up to this many for each shard: on a Current's page, and in lists.
@@ -64,6 +69,44 @@ class Row:
         return self.days[-1].delivered if self.days else 0
 
 
+@dataclass
+class Health:
+    """How a Current does, for machines. ``times``: (number, milliseconds in all) of its requests by upper bound."""
+
+    current: Current
+    lag: Lag
+    error: str
+    counts: dict[str, int]
+    dead_letters: int
+    times: dict[int, tuple[int, int]]
+
+
+def health(currents: Sequence[Current]) -> list[Health]:
+    """How these Currents do: a fixed number of statements whatever their number."""
+    ids = [one.pk for one in currents]
+    lags, errors = lags_of(ids), _errors(ids)
+    counts: dict[int, dict[str, int]] = {pk: dict.fromkeys(Outcome, 0) for pk in ids}
+    summed = DeliveryCount.objects.filter(current__in=ids).values_list("current_id", "outcome")
+    for pk, outcome, total in summed.annotate(total=Sum("count")).order_by():
+        counts[pk][outcome] = total
+    letters = DeadLetter.objects.filter(current__in=ids).values_list("current_id").annotate(number=Count("id"))
+    waiting = dict(letters.order_by())
+    times: dict[int, dict[int, tuple[int, int]]] = {pk: {} for pk in ids}
+    for one in RequestTime.objects.filter(current__in=ids):
+        times[one.current_id][one.limit] = (one.count, one.milliseconds)
+    return [
+        Health(
+            current,
+            lags.get(current.pk, Lag()),
+            current.failure or errors.get(current.pk, ""),
+            counts[current.pk],
+            waiting.get(current.pk, 0),
+            times[current.pk],
+        )
+        for current in currents
+    ]
+
+
 def rows(currents: Sequence[Current]) -> list[Row]:
     """The list's rows: a fixed number of statements whatever the number of Currents."""
     ids = [one.pk for one in currents]
@@ -73,22 +116,25 @@ def rows(currents: Sequence[Current]) -> list[Row]:
 
 def lags_of(current_ids: Iterable[int], limit: int = LAG_LIMIT) -> dict[int, Lag]:
     """The lag of each Current that has cursors; a stopped one or a draft has none."""
+    ids = list(current_ids)
+    hindmost = Cursor.objects.filter(current__in=ids, replay=None).aggregate(xid=Min("xid"))["xid"] or 0
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT c.current_id, sum(w.wanted), bool_or(w.seen >= %(limit)s), min(w.oldest)
               FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
              CROSS JOIN LATERAL (
                    SELECT count(*) AS seen,
-                          count(*) FILTER (WHERE e.event_type = ANY(k.event_types)) AS wanted,
-                          min(e.received_at) FILTER (WHERE e.event_type = ANY(k.event_types)) AS oldest
+                          count(*) FILTER (WHERE {SELECTED_SQL}) AS wanted,
+                          min(e.received_at) FILTER (WHERE {SELECTED_SQL}) AS oldest
                      FROM (SELECT event_type, received_at FROM currents_event
                             WHERE workspace_id = k.workspace_id AND shard = c.shard AND (xid, id) > (c.xid, c.event)
+                              AND received_at >= %(since)s
                             ORDER BY xid, id LIMIT %(limit)s) e) w
-             WHERE c.current_id = ANY(%(ids)s)
+             WHERE c.current_id = ANY(%(ids)s) AND c.replay_id IS NULL
              GROUP BY c.current_id
-            """,
-            {"ids": list(current_ids), "limit": limit},
+            """,  # noqa: S608 - constants
+            {"ids": ids, "limit": limit, "since": marks().since(hindmost), "known": list(catalogue())},
         )
         return {pk: Lag(int(wanted), more, oldest) for pk, wanted, more, oldest in cursor.fetchall()}
 
@@ -144,16 +190,16 @@ def _days(current_ids: list[int]) -> dict[int, list[Bar]]:
 
 def _errors(current_ids: list[int]) -> dict[int, str]:
     """The last error of each Current that is being retried."""
-    found = Current.objects.filter(pk__in=current_ids).exclude(cursors__last_error="")
+    found = Cursor.objects.filter(current__in=current_ids, replay=None).exclude(last_error="")
     return dict(
-        found.order_by("pk", "-cursors__first_failure_at").distinct("pk").values_list("pk", "cursors__last_error")
+        found.order_by("current_id", "-first_failure_at").distinct("current_id").values_list("current_id", "last_error")
     )
 
 
 def _add(bar: Bar, outcome: str, count: int) -> None:
     if outcome == Outcome.DELIVERED:
         bar.delivered += count
-    elif outcome == Outcome.DEAD_LETTER:
+    elif outcome in FAILURES:
         bar.failed += count
     elif outcome in CHARTED_SKIPS:
         bar.skipped += count

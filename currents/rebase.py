@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from currents.log import horizon, needs_rebase
-from currents.models import Current, Cursor, Event, EventSelection
+from currents.models import Current, Cursor, Event, EventSelection, LogMark, Replay
 
 
 @dataclass(frozen=True)
@@ -67,4 +67,6 @@ def _shift_all(restored_at: datetime, shift: int) -> int:
     running = Current.objects.filter(status__in=Current.KEEPS)
     Cursor.objects.filter(current__in=running).update(xid=F("xid") - shift)
     EventSelection.objects.filter(current__in=running).update(from_xid=F("from_xid") - shift)
+    Replay.objects.filter(state=Replay.State.RUNNING).update(end_xid=F("end_xid") - shift)
+    LogMark.objects.all().delete()
     return Event.objects.filter(received_at__lt=restored_at).update(xid=F("xid") - shift)

@@ -1,13 +1,18 @@
 """Which event types a Current sends, and since when: an edit never rewrites what was logged before it."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from django.db import connection
 
+from currents.catalogue import OTHERS, catalogue
 from currents.log import HORIZON_SQL
 from currents.models import EventSelection
+
+#: The event e is of a type that the Current k sends now. Wants the parameter ``known``: ``list(catalogue())``.
+SELECTED_SQL = f"""(e.event_type = ANY(k.event_types)
+    OR '{OTHERS}' = ANY(k.event_types) AND e.event_type <> ALL(%(known)s::text[]))"""
 
 
 @dataclass(frozen=True)
@@ -16,22 +21,39 @@ class Selections:
 
     since: tuple[int, ...]
     types: tuple[frozenset[str], ...]
+    #: The Current's transformations as they are now.
+    transformations: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def all_types(self) -> frozenset[str]:
-        """Every type that was ever selected."""
-        return frozenset().union(*self.types)
+    def all_types(self) -> frozenset[str] | None:
+        """Every type that was ever selected; None: types that nobody can list are among them."""
+        found = frozenset[str]().union(*self.types)
+        return None if OTHERS in found else found
+
+    def is_one_between(self, first_xid: int, last_xid: int) -> bool:
+        """Whether one selection holds for all that transactions from ``first_xid`` to ``last_xid`` wrote."""
+        return bisect_right(self.since, first_xid) == bisect_right(self.since, last_xid)
 
     def includes(self, xid: int, event_type: str) -> bool:
         """Whether an event of that type, written by transaction ``xid``, was selected at the time."""
         place = bisect_right(self.since, xid) - 1
-        return place >= 0 and event_type in self.types[place]
+        return place >= 0 and is_selected(event_type, self.types[place])
+
+
+def is_selected(event_type: str, types: frozenset[str]) -> bool:
+    """Whether a selection holds a type, by its name or as one that the catalogue does not know."""
+    return event_type in types or (OTHERS in types and event_type not in catalogue())
 
 
 def load_selections(current_id: int) -> Selections:
     """The history as it stands. Read it after the events that it is asked about: no later edit concerns them."""
-    rows = list(EventSelection.objects.filter(current=current_id).order_by("from_xid", "id"))
-    return Selections(tuple(row.from_xid for row in rows), tuple(frozenset(row.event_types) for row in rows))
+    found = EventSelection.objects.filter(current=current_id).order_by("from_xid", "id")
+    rows = list(found.values_list("from_xid", "event_types", "current__transformations"))
+    return Selections(
+        tuple(from_xid for from_xid, _types, _transformations in rows),
+        tuple(frozenset(types) for _from_xid, types, _transformations in rows),
+        rows[-1][2] if rows else {},
+    )
 
 
 def select_from_now(current_id: int, event_types: Iterable[str]) -> int:

@@ -8,6 +8,7 @@ import urllib3
 from django.conf import settings
 
 from currents.destinations import Reply, Request
+from currents.egress import RefusedAddressError, connect
 
 #: More of an answer is not read: the longest honest one names 2,000 records.
 _ANSWER_LIMIT = 8 * 1024 * 1024
@@ -24,11 +25,12 @@ def send(request: Request) -> Reply:
     seconds = timeout_seconds()
     deadline = time.monotonic() + seconds
     try:
-        response = _pool().request(
+        pool, url, headers = _way(request)
+        response = pool.request(
             "POST",
-            request.url,
+            url,
             body=request.body,
-            headers=dict(request.headers),
+            headers=headers,
             timeout=urllib3.Timeout(connect=min(10.0, seconds), read=seconds),
             retries=False,
             redirect=False,
@@ -41,8 +43,19 @@ def send(request: Request) -> Reply:
             raise
         response.release_conn()
         return Reply(response.status, dict(response.headers), body)
+    except RefusedAddressError as error:
+        return Reply(0, error=str(error))
     except (urllib3.exceptions.HTTPError, OSError) as error:
         return Reply(0, error=_explain(error, request))
+
+
+def _way(request: Request) -> tuple[urllib3.PoolManager | urllib3.HTTPConnectionPool, str, dict[str, str]]:
+    """(pool, address or path, headers): customers' addresses are checked, and reached by what was checked."""
+    headers = dict(request.headers)
+    if not request.public_only:
+        return _pool(), request.url, headers
+    pool, path, host = connect(request.url, settings.CURRENTS_REQUESTS_IN_FLIGHT)
+    return pool, path, {**headers, "Host": host}
 
 
 def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:

@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
-from currents import delivery, retention
-from currents.due import due_currents
+from currents import delivery, notices, replays, retention
+from currents.due import due_currents, due_replays
 from currents.wakeup import send
 
 
@@ -26,6 +26,27 @@ def tick() -> None:
     """Find everything that is due, whatever messages were lost."""
     for current_id in due_currents():
         send(deliver, current_id)
+    for replay_id in due_replays():
+        send(replay, replay_id)
+
+
+@shared_task(name="currents.replay")
+def replay(replay_id: int) -> None:
+    """Work on a replay for a while, and go on in a new message, behind those that wait."""
+    if replays.run(replay_id):
+        send(replay, replay_id)
+
+
+@shared_task(name="currents.notices")
+def send_notices() -> None:
+    """Mail what could not be mailed when it happened."""
+    notices.send_all()
+
+
+@shared_task(name="currents.keep_log")
+def keep_log() -> None:
+    """Make the event log's next partitions, and drop or keep the old ones."""
+    retention.keep()
 
 
 @shared_task(name="currents.purge")

@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from currents.batches import BatchBuilder
-from currents.catalogue import event_type
+from currents.catalogue import OTHERS, event_type
 from currents.destinations import Account, Destination, Encoded, Unsendable, Verdict
 from currents.examples import example_properties
 from currents.log import LoggedEvent, NewEvent
@@ -18,6 +18,8 @@ from currents.sending import send
 
 #: The user that all test events are about: nobody can take them for real ones.
 TEST_USER = "test-data-from-send-test-events"
+#: What stands for the types that nobody knows.
+TEST_TYPE = "users.test.SendTestEvents"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class TestResult:
 
 def send_test_events(current: Current, target: Destination) -> list[TestResult]:
     """Send one test event of each selected type in one request. Nothing is logged or counted; no answer raises."""
-    builder = BatchBuilder(current, target, Account(current.options, current.secrets))
+    builder = BatchBuilder(current, target, Account.of(current))
     events = [_example(name) for name in current.event_types]
     encoded = [builder.encode(event) for event in events]
     sendable = [index for index, one in enumerate(encoded) if isinstance(one, Encoded)]
@@ -54,13 +56,14 @@ def _post(target: Destination, account: Account, bodies: list[bytes]) -> list[tu
 
 
 def _example(name: str) -> LoggedEvent:
+    name = TEST_TYPE if name == OTHERS else name
     new = NewEvent(
         event_type=name,
         time=int(time.time()),
         external_user_id=TEST_USER,
         user_id="0123456789abcdef01234567",
         device_id="test-device",
-        properties=example_properties(name),
+        properties={} if name == TEST_TYPE else example_properties(name),
         event_id=f"test-{uuid.uuid4().hex[:24]}",
     )
     payload = orjson.dumps(new.payload())

@@ -24,6 +24,10 @@ ENDPOINTS: Final[dict[str, str]] = {
     "events.list": "GET /events/list",
     "events.get": "GET /events",
     "currents.events": "POST /currents/events",
+    "currents.list": "GET /currents/list",
+    "currents.details": "GET /currents/details",
+    "currents.status": "GET /currents/status",
+    "currents.metrics": "GET /metrics",
     "segments.list": "GET /segments/list",
     "segments.details": "GET /segments/details",
 }

@@ -1,6 +1,6 @@
 """Where Currents can go. A new destination is a module here with a ``DESTINATION``, and a line in ``DESTINATIONS``."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
@@ -9,35 +9,45 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from currents.catalogue import EventType
 from currents.log import LoggedEvent
-from currents.models import Outcome
+from currents.models import Current, Outcome
 from workspaces.encryption import Secrets
 
 if TYPE_CHECKING:
-    from django.utils.functional import _StrOrPromise
+    from django.utils.functional import Promise, _StrOrPromise
 
-DESTINATIONS: Final = ("currents.destinations.mixpanel",)
+DESTINATIONS: Final = ("currents.destinations.mixpanel", "currents.destinations.custom_http")
 
 
 @dataclass(frozen=True)
 class FormField:
-    """One thing that a person fills in. A secret one is write-only: it is stored encrypted and never shown again."""
+    """One thing that a person fills in. A secret one is write-only: it is stored encrypted and never shown again.
+
+    ``check`` tells what is wrong with a value, or None.
+    """
 
     name: str
     label: "_StrOrPromise"
     help_text: "_StrOrPromise" = ""
     secret: bool = False
     choices: "tuple[tuple[str, _StrOrPromise], ...]" = ()
+    check: "Callable[[str], Promise | None] | None" = None
 
 
 @dataclass(frozen=True)
 class Account:
-    """Where one Current sends: what was filled in at its form."""
+    """Where one Current sends, and what is done to fields on their way: what was filled in at its form."""
 
     options: Mapping[str, str]
     secrets: Secrets
+    transformations: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, current: Current) -> "Account":
+        """That of a Current, as it was when the Current was read."""
+        return cls(current.options, current.secrets, current.transformations)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each event, and frozen ones take twice as long to make
 class Encoded:
     """An event in the destination's words, as JSON, ready to go into a batch."""
 
@@ -62,11 +72,15 @@ class Unsendable:
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP POST. Its headers hold secrets, so they are not in its repr."""
+    """One HTTP POST. Its headers hold secrets, so they are not in its repr.
+
+    ``public_only``: a customer gave the address, so it may only lead to a public host (``currents.egress``).
+    """
 
     url: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+    public_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,12 +133,19 @@ class Destination(Protocol):
     max_events: int
     #: Of a request, uncompressed.
     max_bytes: int
+    #: Whether it counts an event that is sent again only once, by itself.
+    deduplicates: bool
+    #: The fields that no transformation may touch.
+    fixed_fields: frozenset[str]
 
     def fields(self) -> tuple[FormField, ...]:
         """What its form asks for."""
 
     def types(self) -> Mapping[str, EventType]:
         """The event types that can be chosen for it, by name."""
+
+    def field_names(self) -> Sequence[str]:
+        """The fields that are known to leave, by the destination's names: what transformations are suggested for."""
 
     def encode(self, event: LoggedEvent, account: Account) -> Encoded | Skipped | Unsendable:
         """One event in its words. Never raises for what an event holds."""

@@ -4,9 +4,8 @@ Mixpanel: Ingestion API, Import Events. Braze: Mixpanel partner page, Currents i
 """
 
 import base64
-import time
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -28,9 +27,12 @@ from currents.destinations import (
     Unsendable,
     Verdict,
 )
-from currents.destinations.mixpanel_events import build_event
+from currents.destinations.answers import retry_after
+from currents.destinations.mixpanel_events import build_event, problem_of
+from currents.destinations.mixpanel_layouts import Layouts
 from currents.log import LoggedEvent
 from currents.models import Outcome
+from currents.transformations import transform
 
 REGIONS: Final = {
     "us": "https://api.mixpanel.com",
@@ -44,6 +46,8 @@ MAX_EVENT_BYTES: Final = 900 * 1024
 #: isal's level 1 costs a fifth of zlib's for 8 % more bytes.
 _COMPRESSION = 1
 _MESSAGE_LIMIT = 500
+#: The forms of events that this process has met.
+_layouts: Final = Layouts()
 
 
 class Mixpanel:
@@ -54,6 +58,8 @@ class Mixpanel:
     create_label = _("Create Mixpanel Export")
     max_events = 2_000
     max_bytes = 10 * 1024 * 1024
+    deduplicates = True
+    fixed_fields = frozenset({"event", "distinct_id", "time", "$insert_id", "token"})
 
     def fields(self) -> tuple[FormField, ...]:
         """API Secret, Token and Region, as Braze's form has them; the region Sandbox only where one is set up."""
@@ -69,17 +75,27 @@ class Mixpanel:
     def types(self) -> Mapping[str, EventType]:
         return catalogue.offered()
 
+    def field_names(self) -> Sequence[str]:
+        return _field_names()
+
     def encode(self, event: LoggedEvent, account: Account) -> Encoded | Skipped | Unsendable:
         if not event.external_user_id:
             return Skipped(Outcome.NO_EXTERNAL_ID)
         if event.time < EARLIEST:
             return Skipped(Outcome.TOO_OLD)
+        spliced = _layouts.splice(event, account.secrets["token"], account.transformations)
+        if spliced is not None and len(spliced) <= MAX_EVENT_BYTES:
+            return Encoded(spliced)
         built, problem = build_event(event, account.secrets["token"])
+        if account.transformations:
+            transform(built["properties"], account.transformations)
+            problem = problem and problem_of(event.event_type, built["properties"])
         body = orjson.dumps(built)
         if len(body) > MAX_EVENT_BYTES:
             return Skipped(Outcome.TOO_LARGE)
         if problem is not None:
             return Unsendable(problem.reason, problem.field, body)
+        _layouts.learn(event, built)
         return Encoded(body)
 
     def request(self, bodies: Sequence[bytes], account: Account) -> Request:
@@ -117,7 +133,7 @@ class Mixpanel:
             return Answer(Verdict.UNAUTHORIZED, reply.status, message)
         if reply.status == 413:
             return Answer(Verdict.TOO_LARGE, 413, message)
-        return Answer(Verdict.RETRY, reply.status, message, retry_after=_retry_after(reply))
+        return Answer(Verdict.RETRY, reply.status, message, retry_after=retry_after(reply))
 
 
 def _host(region: str) -> str:
@@ -154,16 +170,10 @@ def _refused(body: dict[str, Any], count: int) -> tuple[Refusal, ...]:
     return tuple(refused.values())
 
 
-def _retry_after(reply: Reply) -> float | None:
-    """Seconds to wait, from a Retry-After header of either form: seconds, or a date."""
-    value = next((text for name, text in reply.headers.items() if name.lower() == "retry-after"), "")
-    if value.isdecimal():
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, moment.timestamp() - time.time())
+@lru_cache(maxsize=1)
+def _field_names() -> Sequence[str]:
+    names = {name for one in catalogue.offered().values() for name in one.mixpanel or ()}
+    return sorted(names - Mixpanel.fixed_fields)
 
 
 DESTINATION = Mixpanel()

@@ -54,7 +54,7 @@ def build_event(event: LoggedEvent, token: str) -> tuple[dict[str, Any], Problem
     """
     stored = orjson.loads(event.payload or b"{}")
     user, own = _as_object(stored.get("user")), _as_object(stored.get("properties"))
-    plan = _plan(event.event_type)
+    plan = plan_of(event.event_type)
     properties: dict[str, Any] = {
         "token": token,
         "time": event.time,
@@ -77,6 +77,13 @@ def build_event(event: LoggedEvent, token: str) -> tuple[dict[str, Any], Problem
     return {"event": plan.event_name(own), "properties": properties}, problem
 
 
+def problem_of(type_name: str, properties: Mapping[str, Any]) -> Problem | None:
+    """Why Mixpanel would refuse an event that ``build_event`` made and whose properties were changed since."""
+    prefix = f"{plan_of(type_name).prefix} "
+    extra = {name.removeprefix(prefix): value for name, value in properties.items() if name.startswith(prefix)}
+    return _problem(extra, len(properties) - len(extra))
+
+
 def insert_id(event_id: str) -> str:
     """``event_id`` if Mixpanel takes it, else one that follows from it: a repeated event is still counted once."""
     if _INSERT_ID.fullmatch(event_id) and event_id.lower() not in _PLACEHOLDERS:
@@ -85,7 +92,7 @@ def insert_id(event_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
+class Slot:
     """Where one stored field goes: the property's name, the type that it has there, how another becomes that.
 
     ``is_alias``: the field is under Mixpanel's name already, and the storage side's name wins over it.
@@ -98,22 +105,28 @@ class _Slot:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """What is done with the events of one type; ``slots`` by the name of the stored field."""
 
     name: str
-    slots: Mapping[str, _Slot]
+    slots: Mapping[str, Slot]
     prefix: str = ""
     extra_sources: tuple[str, ...] = ()
 
+    @property
+    def is_named_by_event(self) -> bool:
+        """Whether the event's own name is part of its name at Mixpanel."""
+        return self.name == CUSTOM_EVENT_NAME
+
     def event_name(self, own: Mapping[str, Any]) -> str:
         """The event's name at Mixpanel; a custom event's own name stands behind the type's."""
-        name = own.get("name") if self.name == CUSTOM_EVENT_NAME else None
+        name = own.get("name") if self.is_named_by_event else None
         return f"{self.name} {name}" if name else self.name
 
 
 @lru_cache(maxsize=256)
-def _plan(type_name: str) -> _Plan:
+def plan_of(type_name: str) -> Plan:
+    """The plan of an offered type. Raises ValueError for a type that Mixpanel has no name for."""
     kind = event_type(type_name)
     if kind is None or kind.mixpanel is None or kind.mixpanel_name is None:
         raise ValueError(f"{type_name} has no Mixpanel schema.")
@@ -122,14 +135,14 @@ def _plan(type_name: str) -> _Plan:
         if one.name not in _OWN and one.literal is None:
             wanted, coerce = _COERCIONS[one.type]
             renamed = RENAMED.get(one.name)
-            slots[one.name] = _Slot(one.name, wanted, coerce, is_alias=renamed is not None)
+            slots[one.name] = Slot(one.name, wanted, coerce, is_alias=renamed is not None)
             if renamed:
-                slots[renamed] = _Slot(one.name, wanted, coerce, is_alias=False)
+                slots[renamed] = Slot(one.name, wanted, coerce, is_alias=False)
     if type_name == CUSTOM_EVENT:
-        return _Plan(kind.mixpanel_name, slots, CUSTOM_PREFIX, ("custom_properties", "properties"))
+        return Plan(kind.mixpanel_name, slots, CUSTOM_PREFIX, ("custom_properties", "properties"))
     if type_name == PURCHASE:
-        return _Plan(kind.mixpanel_name, slots, PURCHASE_PREFIX, ("purchase_properties", "properties"))
-    return _Plan(kind.mixpanel_name, slots)
+        return Plan(kind.mixpanel_name, slots, PURCHASE_PREFIX, ("purchase_properties", "properties"))
+    return Plan(kind.mixpanel_name, slots)
 
 
 def _first(own: Mapping[str, Any], names: tuple[str, ...]) -> Any:

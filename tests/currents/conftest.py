@@ -1,9 +1,11 @@
 """A workspace with a launched Current, and the Mixpanel sandbox on a real socket as its destination."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.test import Client
+from playwright.sync_api import Page
 
 from currents import lifecycle
 from currents.catalogue import offered
@@ -11,7 +13,8 @@ from currents.log import NewEvent, append_events
 from currents.models import Current, Cursor
 from sandbox.config import Settings
 from tests.sandbox.running import RunningSandbox
-from workspaces.models import Workspace
+from workspaces.models import Membership, User, Workspace
+from workspaces.roles import Role
 
 TIME = 1_700_000_000
 
@@ -108,3 +111,35 @@ def counts(current: Current) -> dict[str, int]:
 def cursor_of(current: Current, shard: int) -> Cursor:
     """The cursor of one shard, as it stands."""
     return Cursor.objects.get(current=current, shard=shard)
+
+
+def client_of(workspace: Workspace, role: str) -> Client:
+    """A client logged in as a new person with that role."""
+    person = User.objects.create_user(role, password="password", is_staff=True)
+    Membership.objects.create(user=person, workspace=workspace, role=role)
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+@pytest.fixture
+def admin(workspace: Workspace) -> Client:
+    return client_of(workspace, Role.ADMIN)
+
+
+@pytest.fixture
+def marketer(workspace: Workspace) -> Client:
+    return client_of(workspace, Role.MARKETER)
+
+
+@pytest.fixture
+def open_page(page: Page, live_server: Any, workspace: Workspace) -> Callable[[str], Page]:
+    """Opens an address of the dashboard as a logged-in admin."""
+    session = client_of(workspace, Role.ADMIN).cookies["sessionid"].value
+    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+
+    def open_address(address: str) -> Page:
+        page.goto(live_server.url + address)
+        return page
+
+    return open_address

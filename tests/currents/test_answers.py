@@ -8,6 +8,7 @@ from django.core import mail
 
 from currents import delivery, lifecycle, outcomes
 from currents.destinations import Reply, Verdict, destination
+from currents.destinations.mixpanel_layouts import Layouts
 from currents.due import due_currents
 from currents.log import shard_of
 from currents.models import Current, DeadLetter
@@ -245,6 +246,7 @@ def test_a_defect_of_ours_costs_one_event_only(
         return build(one, token)
 
     monkeypatch.setattr(module, "build_event", broken)
+    monkeypatch.setattr(module, "_layouts", Layouts())  # nothing is learned: all are built
     log_events(workspace, event(1), event(2))
 
     _deliver(current)

@@ -1,8 +1,6 @@
 """Screens 5 and 6 as a person uses them, in a real browser; what each role may do, over HTTP."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,42 +10,17 @@ from playwright.sync_api import Page, expect
 from currents import delivery, lifecycle, wakeup
 from currents.models import Current, DeadLetter
 from tests.currents.conftest import arrived_ids, event, log_events, make_current
+from tests.currents.pages import click, shoot
 from tests.sandbox.running import RunningSandbox
-from workspaces.models import Membership, User, Workspace
-from workspaces.roles import Role
+from workspaces.models import Workspace
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-#: Where to leave pictures of the screens; unset: nowhere.
-SHOTS = os.environ.get("SCREENSHOTS")
 
 
 @pytest.fixture(autouse=True)
 def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Delivery is done by hand here."""
     monkeypatch.setattr(wakeup, "send", lambda *_arguments: None)
-
-
-def _person(workspace: Workspace, role: str) -> User:
-    person = User.objects.create_user(role, password="password", is_staff=True)
-    Membership.objects.create(user=person, workspace=workspace, role=role)
-    return person
-
-
-def _client(workspace: Workspace, role: str) -> Client:
-    client = Client()
-    client.force_login(_person(workspace, role))
-    return client
-
-
-@pytest.fixture
-def admin(workspace: Workspace) -> Client:
-    return _client(workspace, Role.ADMIN)
-
-
-@pytest.fixture
-def marketer(workspace: Workspace) -> Client:
-    return _client(workspace, Role.MARKETER)
 
 
 FORM = {
@@ -220,33 +193,11 @@ def test_the_list_costs_a_fixed_number_of_statements(
 # --- in a browser
 
 
-@pytest.fixture
-def open_page(page: Page, live_server: Any, workspace: Workspace) -> Callable[[str], Page]:
-    """Opens an address of the dashboard as a logged-in admin."""
-    session = _client(workspace, Role.ADMIN).cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
-
-    def open_address(address: str) -> Page:
-        page.goto(live_server.url + address)
-        return page
-
-    return open_address
-
-
-def _shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
-
-
-def _click(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
-
-
 def test_create_a_mixpanel_export_and_watch_it(
     open_page: Callable[[str], Page], workspace: Workspace, mixpanel: RunningSandbox
 ) -> None:
     page = open_page("/admin/currents/current/")
-    _shoot(page, "empty")
+    shoot(page, "empty")
     page.locator("summary", has_text="Create Current").click()
     page.get_by_role("link", name="Create Mixpanel Export").click()
     page.get_by_label("Integration Name").fill("Engagement to Mixpanel")
@@ -261,11 +212,11 @@ def test_create_a_mixpanel_export_and_watch_it(
     page.get_by_label("Custom Event").check()
     page.get_by_label("Search events").fill("")
     expect(page.get_by_text("46 of 58 selected")).to_be_visible()
-    _shoot(page, "form")
-    _click(page, "Send Test Events")
+    shoot(page, "form")
+    click(page, "Send Test Events")
     expect(page.get_by_text("46 of 46 accepted")).to_be_visible()
-    _shoot(page, "tested")
-    _click(page, "Launch Current")
+    shoot(page, "tested")
+    click(page, "Launch Current")
     expect(page.get_by_text("Launched. Events from now on are delivered.")).to_be_visible()
 
     made = Current.objects.get()
@@ -275,10 +226,10 @@ def test_create_a_mixpanel_export_and_watch_it(
     page.reload()
     expect(page.get_by_role("row", name="User without an external id 1")).to_be_visible()
     expect(page.get_by_role("row", name="Event type not selected at the time 1")).to_be_visible()
-    _shoot(page, "page")
+    shoot(page, "page")
     page.set_viewport_size({"width": 390, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    _shoot(page, "page-390")
+    shoot(page, "page-390")
     page.set_viewport_size({"width": 1280, "height": 900})
 
     page.get_by_text("Payload", exact=True).click()
@@ -298,12 +249,12 @@ def test_pause_resume_edit_stop(
     open_page: Callable[[str], Page], current: Current, workspace: Workspace, mixpanel: RunningSandbox
 ) -> None:
     page = open_page(f"/admin/currents/current/{current.pk}/")
-    _click(page, "Pause")
+    click(page, "Pause")
     expect(page.get_by_text("Paused", exact=True)).to_be_visible()
     log_events(workspace, event(1))
     page.reload()
     expect(page.get_by_text("1 event", exact=False).first).to_be_visible()
-    _click(page, "Resume")
+    click(page, "Resume")
     expect(page.get_by_text("Active", exact=True)).to_be_visible()
 
     page.get_by_role("link", name="Edit").click()
@@ -315,11 +266,11 @@ def test_pause_resume_edit_stop(
     delivery.deliver(current.pk)
     assert arrived_ids(mixpanel) == [event(1).event_id]
 
-    _click(page, "Stop")
+    click(page, "Stop")
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
-    _click(page, "Stop")
+    click(page, "Stop")
     page.get_by_role("dialog").get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Stopped", exact=True)).to_be_visible()
     page = open_page("/admin/currents/current/")
     expect(page.get_by_role("row", name="To Mixpanel Stopped Mixpanel")).to_be_visible()
-    _shoot(page, "list")
+    shoot(page, "list")

@@ -2,7 +2,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("currents", "0001_initial")]
+    dependencies = [("currents", "0002_partitions")]
 
     operations = [
         migrations.RunSQL(

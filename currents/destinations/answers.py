@@ -1,0 +1,18 @@
+"""What the answers of all HTTP destinations have in common."""
+
+import time
+from email.utils import parsedate_to_datetime
+
+from currents.destinations import Reply
+
+
+def retry_after(reply: Reply) -> float | None:
+    """Seconds to wait, from a Retry-After header of either form: seconds, or a date. None: there is no such header."""
+    value = next((text for name, text in reply.headers.items() if name.lower() == "retry-after"), "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - time.time())
