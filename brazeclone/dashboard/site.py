@@ -7,6 +7,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 from unfold.sites import UnfoldAdminSite
 
+from brazeclone.dashboard.login import LoginForm
 from workspaces.middleware import SESSION_KEY, workspaces_of
 from workspaces.models import User
 
@@ -15,7 +16,7 @@ class Dashboard(UnfoldAdminSite):
     """The Django admin as the dashboard. The screens belong to the apps' own admin classes."""
 
     site_title = site_header = "brazeclone"
-    login_form: type[AuthenticationForm] | None = None
+    login_form: type[AuthenticationForm] | None = LoginForm
     index_template = "dashboard/home.html"
 
     def has_permission(self, request: HttpRequest) -> bool:

@@ -271,3 +271,28 @@ def test_intervals_are_said_in_the_largest_unit(seconds: int, words: str) -> Non
 def test_beats_own_models_have_no_screens(login: Login) -> None:
     assert login().get("/admin/django_celery_beat/intervalschedule/").status_code == 404
     assert login(is_superuser=True).get("/admin/auth/group/").status_code == 404
+
+
+# --- Logging in ---
+
+
+def test_a_person_added_in_team_logs_in_through_the_form(login: Login, workspace: Workspace) -> None:
+    login().post(f"{TEAM}add/", {"username": "newcomer", "password": PASSWORD, "role": Role.MARKETER})
+    newcomer = Client()
+
+    answer = newcomer.post("/admin/login/", {"username": "newcomer", "password": PASSWORD})
+
+    assert answer.headers["Location"] == "/admin/"
+    assert newcomer.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("password", "said"), [("wrong", "correct username and password"), (PASSWORD, "You are in no workspace.")]
+)
+def test_whoever_may_not_log_in_is_told_why(workspace: Workspace, password: str, said: str) -> None:
+    User.objects.create_user("outsider", password=PASSWORD)
+    client = Client()
+    page = client.post("/admin/login/", {"username": "outsider", "password": password})
+    assert said in page.content.decode()
+    assert "staff" not in page.content.decode()
+    assert client.get("/admin/").status_code == 302
