@@ -10,6 +10,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "brazeclone.settings")
     try:
         from django.core.management import execute_from_command_line
+        from django.db import OperationalError
 
         from brazeclone.launcher.environment import prepared
         from brazeclone.launcher.errors import LauncherError
@@ -22,6 +23,9 @@ def main() -> None:
             execute_from_command_line(sys.argv)
     except LauncherError as error:
         sys.exit(str(error))
+    except OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        sys.exit(f"The database of DATABASE_URL cannot be used: {reason}")
     except KeyboardInterrupt:
         sys.exit(130)
 

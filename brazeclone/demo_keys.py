@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from django.urls import reverse
+
 from brazeclone.launcher import environment
 from partners.models import DataImportKey, Integration
 from workspaces.endpoints import ENDPOINTS
@@ -15,14 +17,18 @@ KEY_NAME = "Demo"
 
 @dataclass(frozen=True)
 class DemoKeys:
-    """What a person or a program needs to use the demo. ``password`` is None once somebody has changed it."""
+    """What a person or a program needs to use the demo.
+
+    ``password`` and ``partner_api_key`` are None once somebody has changed them: what a person made stays.
+    """
 
     workspace: Workspace
     username: str
     password: str | None = field(repr=False)
     rest_api_key: str = field(repr=False)
     client_secret: str = field(repr=False)
-    partner_api_key: str = field(repr=False)
+    partner_api_key: str | None = field(repr=False)
+    webhook: str
 
 
 def keep_shown(root: Path, shown: dict[str, Any]) -> None:
@@ -32,7 +38,7 @@ def keep_shown(root: Path, shown: dict[str, Any]) -> None:
 
 
 def valid_keys(root: Path) -> DemoKeys:
-    """The demo's keys. One that somebody has invalidated meanwhile is replaced by a new one, which is kept."""
+    """The demo's keys. Of REST and import keys, one that was invalidated is replaced by a new one, which is kept."""
     kept = environment.kept_values(root)["bootstrap"]
     workspace = Workspace.objects.get(api_id=kept["workspace_id"])
     integration = Integration.objects.get(workspace=workspace, partner_slug="mixpanel")
@@ -45,12 +51,13 @@ def valid_keys(root: Path) -> DemoKeys:
         client_secret = DataImportKey.make(integration=integration)[1].secret
     partner_api_key = mixpanel.get("partner_api_key")
     known = integration.partner_key_digest  # None: the next key that arrives is adopted
-    if not partner_api_key or (known is not None and bytes(known) != digest_of(partner_api_key)):
-        partner_api_key = integration.make_partner_key().secret
+    if partner_api_key and known is not None and bytes(known) != digest_of(partner_api_key):
+        partner_api_key = None
     valid = {"client_secret": client_secret, "partner_api_key": partner_api_key}
     keep_shown(root, {"rest_api_key": rest_api_key, "partners": {"mixpanel": valid}})
     username, password = _login(kept.get("admin") or {})
-    return DemoKeys(workspace, username, password, rest_api_key, client_secret, partner_api_key)
+    webhook = reverse("mixpanel_webhook", args=[integration.api_id])
+    return DemoKeys(workspace, username, password, rest_api_key, client_secret, partner_api_key, webhook)
 
 
 def _login(admin: dict[str, str | None]) -> tuple[str, str | None]:

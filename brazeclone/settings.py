@@ -241,14 +241,12 @@ STORAGES = {
 }
 
 # --- Safety ---
-_HTTPS = urlsplit(PUBLIC_URL).scheme == "https" or not DEBUG
+# Everything but a laptop's demo is behind https; INSECURE_HTTP says so of a closed network that has none.
+_HTTPS = urlsplit(PUBLIC_URL).scheme == "https" or not (DEBUG or env.bool("INSECURE_HTTP", default=False))
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=_HTTPS)
-# One proxy in front of us: what it says of a request's scheme and sender is believed.
-BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if _HTTPS else 0)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = _HTTPS
-SECURE_HSTS_PRELOAD = _HTTPS
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -264,6 +262,8 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
+        # One handler for all: Django's own would say everything a second time.
+        "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": ["console"], "propagate": False},
         # A line for each task that comes and goes says nothing: what the task did is in the database.
         "celery.worker.strategy": {"level": "WARNING"},

@@ -30,7 +30,8 @@ class Store:
         self.connection: Connection | None = None
         self.version = 0
         """Grows with every change."""
-        self._seen: set[tuple[str, int, str, str]] = set()
+        self._places: dict[tuple[str, int, str, str], int] = {}
+        """Where in ``events`` each deduplication key stands."""
         self._last_cohort = 0
         self._journal = Journal(folder) if folder else None
         self.is_new = not self._load()
@@ -43,28 +44,28 @@ class Store:
     # --- events
 
     def ingest(self, accepted: list[Accepted], rejected: int) -> int:
-        """Keep the events that are new, by Mixpanel's deduplication key. Returns how many were not."""
+        """Keep each event once by Mixpanel's deduplication key, as it came last. Returns how many came again."""
         received = clock.iso(clock.now()) or ""
-        fresh = [event for event in accepted if self._keep(event, received)]
-        duplicates = len(accepted) - len(fresh)
+        duplicates = len(accepted) - sum([self._keep(event, received) for event in accepted])
         self.duplicates += duplicates
         self.rejected += rejected
         if self._journal:
-            self._journal.append(_events_entry(fresh, received, duplicates, rejected))
+            self._journal.append(_events_entry(accepted, received, duplicates, rejected))
         self.version += 1
         return duplicates
 
     def _keep(self, event: Accepted, received: str) -> bool:
-        if event.key in self._seen:
+        place = self._places.setdefault(event.key, len(self.events))
+        if place < len(self.events):
+            self.events[place] = StoredEvent(event, received)
             return False
-        self._seen.add(event.key)
         self.events.append(StoredEvent(event, received))
         self.by_name[event.event] += 1
         return True
 
     def clear_events(self) -> None:
         """Forget all events and their counts; cohorts and the connection stay."""
-        self.events, self._seen, self.by_name = [], set(), Counter()
+        self.events, self._places, self.by_name = [], {}, Counter()
         self.duplicates = self.rejected = 0
         self.version += 1
         if self._journal:
@@ -174,10 +175,10 @@ def _apply_pushed(export: Export, entry: dict[str, Any]) -> None:
         export.pushed.pop(key, None)
 
 
-def _events_entry(fresh: list[Accepted], received: str, duplicates: int, rejected: int) -> dict[str, Any]:
+def _events_entry(accepted: list[Accepted], received: str, duplicates: int, rejected: int) -> dict[str, Any]:
     rows = [
         (event.event, event.time, event.distinct_id, event.insert_id, orjson.Fragment(event.properties))
-        for event in fresh
+        for event in accepted
     ]
     counts = {"duplicates": duplicates, "rejected": rejected}
     return {"op": "events", "received": received, **counts, "events": rows}

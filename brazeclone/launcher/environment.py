@@ -43,6 +43,9 @@ def prepared(arguments: Sequence[str]) -> Iterator[None]:
 
     Raises LauncherError if a server does not start.
     """
+    for name in servers.VARIABLES:
+        if not os.environ.get(name):
+            os.environ.pop(name, None)  # set to nothing is not set
     root = data_root()
     command = arguments[1] if len(arguments) > 1 else ""
     is_check = command == "demo" and "--check" in arguments

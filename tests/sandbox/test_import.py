@@ -153,6 +153,13 @@ def test_duplicates_are_kept_once(sandbox: RunningSandbox) -> None:
     assert (summary["total"], summary["duplicates"]) == (2, 7)
 
 
+def test_of_duplicates_the_latest_counts(sandbox: RunningSandbox) -> None:
+    sandbox.send([event(1, plan="free"), event(2)])
+    sandbox.send([event(1, plan="premium")])
+    kept = sandbox.call("GET", "/sandbox/events").json["events"]
+    assert [one["properties"].get("plan") for one in kept] == ["premium", None]
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -9,6 +9,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from brazeclone.bootstrap import Shown, bootstrap
+from brazeclone.demo_keys import keep_shown
+from brazeclone.launcher import environment
 
 ABSENT = "(exists already; --rotate makes a new one)"
 
@@ -30,6 +32,9 @@ class Command(BaseCommand):
         # An empty database is welcome: this is how others start us.
         call_command("migrate", interactive=False, verbosity=0)
         shown = bootstrap(password=os.environ.get("BOOTSTRAP_ADMIN_PASSWORD", ""), rotate=rotate)
+        if environment.running_demo(environment.data_root()):
+            # The demo beside us prints its keys on each start, and must know those that replaced them.
+            keep_shown(environment.data_root(), shown.as_json())
         self.stdout.write(orjson.dumps(shown.as_json()).decode() if json else _as_text(shown))
 
 

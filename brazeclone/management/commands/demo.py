@@ -141,6 +141,8 @@ class Command(BaseCommand):
 
 
 def _check_free(port: int, variable: str) -> None:
+    if not 0 < port < 65_536:
+        raise LauncherError(f"{variable} {port} is no port: choose one from 1 to 65535, as in `make demo PORT=9000`.")
     if not ports.is_free(port):
         raise LauncherError(
             f"Port {port} is taken: stop what uses it, or choose another, as in `make demo {variable}={port + 1000}`."
@@ -215,7 +217,7 @@ def _panel(root: Path, web: str, sandbox: str, keys: DemoKeys) -> str:
         password=keys.password or "(changed meanwhile: manage.py changepassword sets a new one)",
         rest_api_key=keys.rest_api_key,
         client_secret=keys.client_secret,
-        partner_api_key=keys.partner_api_key,
+        partner_api_key=keys.partner_api_key or "(changed meanwhile: on the partner's page, a new one can be made)",
         secret_key=settings.SECRET_KEY,
         encryption_keys=",".join(settings.FIELD_ENCRYPTION_KEYS),
         **sandbox_credentials(),
