@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, DELETION
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -260,13 +260,18 @@ class CurrentAdmin(ReplayScreens):
 
     @needs(Action.MANAGE_CURRENTS)
     def letters_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Retry or discard one dead letter (``letter``), or all of them."""
+        """Retry or discard (``action``) one dead letter (``letter``), or all of them without ``letter``."""
         current: Current = self.get(request, pk=pk)
+        action = request.POST.get("action", "")
+        if action not in ("retry", "discard"):
+            return HttpResponseBadRequest(
+                _("The form was sent without an action: nothing was done. Go back and retry.")
+            )
         letters: QuerySet[DeadLetter] = current.dead_letters.all()
-        one = request.POST.get("letter", "")
-        if one:
+        one = request.POST.get("letter")
+        if one is not None:
             letters = letters.filter(pk=int(one) if one.isdecimal() and len(one) < 19 else 0)
-        if request.POST.get("action") == "retry":
+        if action == "retry":
             number = dead_letters.ask_retry(letters)
             said = _("To be sent again: %(number)s.") % {"number": number}
             send(tasks.deliver, current.pk)

@@ -190,6 +190,34 @@ def test_the_list_costs_a_fixed_number_of_statements(
         admin.get("/admin/currents/current/")
 
 
+def letter(current: Current, pk: int) -> DeadLetter:
+    return DeadLetter.objects.create(
+        pk=pk, current=current, event_id=f"event-{pk}", event_type="x", reason="no", payload={}, source={}
+    )
+
+
+def test_one_dead_letter_of_many_is_discarded_as_the_page_says_it(admin: Client, workspace: Workspace) -> None:
+    current = make_current(workspace, status=Current.Status.ACTIVE)
+    letter(current, 1_234_567)
+    letter(current, 1_234_568)
+    address = f"/admin/currents/current/{current.pk}/"
+
+    page = admin.get(address).content.decode()
+
+    assert 'name="letter" value="1234567"' in page
+    assert 'data-dialog="discard-1234567"' in page
+    admin.post(f"{address}dead-letters/", {"letter": "1234567", "action": "discard"})
+    assert [one.pk for one in DeadLetter.objects.all()] == [1_234_568]
+
+
+@pytest.mark.parametrize("data", [{}, {"action": ""}, {"action": "delete"}, {"letter": "5"}])
+def test_dead_letters_stay_without_a_known_action(admin: Client, workspace: Workspace, data: dict[str, str]) -> None:
+    current = make_current(workspace, status=Current.Status.ACTIVE)
+    letter(current, 5)
+    assert admin.post(f"/admin/currents/current/{current.pk}/dead-letters/", data).status_code == 400
+    assert DeadLetter.objects.filter(retry_at=None).count() == 1
+
+
 # --- in a browser
 
 
