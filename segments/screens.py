@@ -3,7 +3,7 @@
 from typing import Any
 
 import orjson
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, RawPostDataException
 from django.utils.translation import gettext as _
 
 #: Far above what the bounds of a tree allow to matter.
@@ -16,10 +16,15 @@ class BadRequestError(ValueError):
 
 def json_body(request: HttpRequest) -> dict[str, Any]:
     """The request's body as a JSON object. Raises BadRequestError with a sentence for people."""
-    if len(request.body) > BODY_LIMIT:
+    try:
+        body = request.body
+    except RawPostDataException:
+        # A form: the check against forgery has read it for its token.
+        raise BadRequestError(_("The request is not a JSON object.")) from None
+    if len(body) > BODY_LIMIT:
         raise BadRequestError(_("The request is too large."))
     try:
-        data = orjson.loads(request.body)
+        data = orjson.loads(body)
     except orjson.JSONDecodeError:
         data = None
     if not isinstance(data, dict):

@@ -20,6 +20,8 @@ from workspaces.models import User, Workspace
 from workspaces.roles import Action, role_may
 
 View = Callable[..., HttpResponseBase]
+#: No name that one can search for is longer.
+SEARCH_LIMIT = 1_000
 
 
 def workspace_in(request: HttpRequest) -> Workspace:
@@ -115,6 +117,11 @@ class WorkspaceAdmin(ModelAdmin):
         LogEntry.objects.log_actions(
             cast(int, request.user.pk), [obj], flag, change_message=message, single_object=True
         )
+
+
+def searched(request: HttpRequest, name: str = "q") -> str:
+    """What was typed into a search box. PostgreSQL has no NUL in texts, so nothing has one: it is left out."""
+    return request.GET.get(name, "").replace("\x00", "").strip()[:SEARCH_LIMIT]
 
 
 def allowed_actions(request: HttpRequest) -> dict[str, bool]:

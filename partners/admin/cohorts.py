@@ -20,7 +20,7 @@ from partners.lookup import look_up
 from partners.models import Cohort, SyncRun
 from partners.usage import uses_of
 from profiles.live import live_users
-from workspaces.admin_base import WorkspaceAdmin, needs, workspace_in
+from workspaces.admin_base import WorkspaceAdmin, needs, searched, workspace_in
 from workspaces.roles import Action
 
 RUNS_A_PAGE = 25
@@ -60,7 +60,7 @@ class CohortAdmin(WorkspaceAdmin):
         workspace_id = workspace_in(request).pk
         members = reading.cohort_members(workspace_id, [pk])[pk]
         cohort = self._cohort(request, pk)
-        wanted = request.GET.get("user", "")
+        wanted = searched(request, "user")
         integration = cohort.integration
         connected = integration.import_keys.filter(invalidated_at=None).exists()
         latest = latest_syncs([cohort]).get(pk)
@@ -79,7 +79,7 @@ class CohortAdmin(WorkspaceAdmin):
             "unmatched_count": cohort.unmatched.filter(cancelled=False).count(),
             "uses": uses_of(cohort),
             "wanted": wanted,
-            "found": look_up(cohort, members, wanted) if wanted.strip() else None,
+            "found": look_up(cohort, members, wanted) if wanted else None,
         }
         return self.screen(request, "partners/cohort.html", context)
 

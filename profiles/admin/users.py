@@ -18,7 +18,7 @@ from profiles.models import CustomAttribute, Profile
 from profiles.panels import panels
 from profiles.search import newest, search
 from profiles.timeline import timeline
-from workspaces.admin_base import WorkspaceAdmin, needs, workspace_in
+from workspaces.admin_base import WorkspaceAdmin, needs, searched, workspace_in
 from workspaces.roles import Action
 
 NEWEST = 20
@@ -54,7 +54,7 @@ class ProfileAdmin(WorkspaceAdmin):
     @needs(Action.VIEW_USERS)
     def search_screen(self, request: HttpRequest) -> HttpResponse:
         workspace = workspace_in(request)
-        query = request.GET.get("q", "").strip()
+        query = searched(request)
         rows = search(workspace.pk, query) if query else newest(workspace.pk, NEWEST)
         context = {"title": _("Search Users"), "query": query, "rows": rows}
         return self.screen(request, "profiles/search.html", context)

@@ -199,6 +199,7 @@ def test_is_this_user_in_it_and_why(admin: Client, mixpanel: Partner, users: Mak
         assert reason in shown
     assert "has been waiting since" in text_of(admin.get(address, {"user": "ghost"}))
     assert "There is no user “who”" in text_of(admin.get(address, {"user": "who"}))
+    assert "There is no user “who”" in text_of(admin.get(address, {"user": "w\0ho"}))
 
 
 def test_unmatched_ids_as_csv(admin: Client, mixpanel: Partner) -> None:

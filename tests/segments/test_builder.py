@@ -217,3 +217,14 @@ def test_preview_of_a_broken_tree_says_why(client: Client, house: House) -> None
 
 def test_the_schema_is_published(client: Client) -> None:
     assert client.get(f"{BASE}/schema.json").json()["title"] == "Segment filters"
+
+
+@pytest.mark.parametrize("path", ["statistics/", "preview/", "{pk}/save/"])
+def test_a_form_instead_of_json_is_refused(house: House, path: str) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(house.admin)
+    token = "a" * 32
+    strict.cookies["csrftoken"] = token
+    answer = strict.post(f"{BASE}/{path.format(pk=house.segment().pk)}", {"csrfmiddlewaretoken": token})
+    assert answer.status_code == 400
+    assert "The request is not a JSON object." in answer.content.decode()

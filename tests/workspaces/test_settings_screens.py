@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
+from profiles.models import Profile
 from workspaces.data_points import log_data_points
 from workspaces.models import Activity, App, DataPoints, Membership, User, Workspace
 from workspaces.roles import Role
@@ -271,6 +272,33 @@ def test_intervals_are_said_in_the_largest_unit(seconds: int, words: str) -> Non
 def test_beats_own_models_have_no_screens(login: Login) -> None:
     assert login().get("/admin/django_celery_beat/intervalschedule/").status_code == 404
     assert login(is_superuser=True).get("/admin/auth/group/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "workspaces/activity/?q=",
+        "profiles/profile/?q=",
+        "segments/segment/?q=",
+        "segments/segment/values/?filter=country&q=",
+        "search/?s=",
+    ],
+)
+def test_search_boxes_take_a_nul(login: Login, workspace: Workspace, address: str) -> None:
+    assert login().get(f"/admin/{address}a%00b").status_code == 200
+
+
+def test_numbers_that_are_sent_back_have_no_separators(login: Login) -> None:
+    Workspace.objects.create(pk=1_234_567, name="Zoo")
+    page = login(is_superuser=True).get("/admin/workspaces/workspace/").content.decode()
+    assert page.count('name="workspace" value="1234567"') == 2
+
+
+def test_the_header_says_a_name_as_it_is(login: Login, workspace: Workspace) -> None:
+    profile = Profile.objects.create(workspace=workspace, external_id="check-user-5")
+    page = login().get(reverse("admin:profiles_profile_change", args=[profile.pk])).content.decode()
+    assert "check-user-5" in page
+    assert "Check-user-5" not in page
 
 
 # --- Logging in ---

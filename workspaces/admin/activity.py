@@ -8,7 +8,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from workspaces.admin_base import WorkspaceAdmin, needs
+from workspaces.admin_base import WorkspaceAdmin, needs, searched
 from workspaces.models import Activity
 from workspaces.roles import Action
 
@@ -27,7 +27,7 @@ class ActivityAdmin(WorkspaceAdmin):
 
     @needs(Action.VIEW_ACTIVITY)
     def list_screen(self, request: HttpRequest) -> HttpResponse:
-        query = request.GET.get("q", "").strip()
+        query = searched(request)
         found = self.get_queryset(request)
         if query:
             found = found.filter(person_name__icontains=query) | found.filter(object_name__icontains=query)
