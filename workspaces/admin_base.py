@@ -17,7 +17,7 @@ from django.urls import URLPattern, path
 from unfold.admin import ModelAdmin
 
 from workspaces.models import User, Workspace
-from workspaces.roles import Action, role_may
+from workspaces.roles import SUPERUSERS_ONLY, Action, role_may
 
 View = Callable[..., HttpResponseBase]
 #: No name that one can search for is longer.
@@ -38,6 +38,8 @@ def may(request: HttpRequest, action: Action | None) -> bool:
     workspace, user = getattr(request, "workspace", None), request.user
     if action is None or not workspace or not isinstance(user, User):
         return False
+    if action in SUPERUSERS_ONLY:
+        return user.is_active and user.is_superuser
     roles: dict[int, str | None] = request.__dict__.setdefault("_roles", {})
     if workspace.pk not in roles:
         roles[workspace.pk] = user.role_in(workspace)

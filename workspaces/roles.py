@@ -31,8 +31,11 @@ class Action(models.TextChoices):
     VIEW_ACTIVITY = "view_activity", _("See the activity log")
 
 
+#: What is done to the whole installation, whatever the workspace: no role of a workspace has it, superusers have.
+SUPERUSERS_ONLY: Final = frozenset({Action.MANAGE_SCHEDULES})
+
 PERMISSIONS: Final[dict[Role, frozenset[Action]]] = {
-    Role.ADMIN: frozenset(Action),
+    Role.ADMIN: frozenset(Action) - SUPERUSERS_ONLY,
     Role.MARKETER: frozenset(
         {
             Action.VIEW_SEGMENTS,

@@ -234,10 +234,20 @@ def test_no_data_points_write_nothing(workspace: Workspace, count: int) -> None:
 # --- Schedules ---
 
 
-def test_a_schedule_is_changed_by_an_admin(login: Login, workspace: Workspace) -> None:
+def test_an_admin_of_a_workspace_leaves_the_schedules_alone(login: Login, workspace: Workspace) -> None:
+    task = PeriodicTask.objects.first()
+    assert task
+    form = {"every": "9", "period": "seconds", "enabled": ""}
+    address = reverse("admin:django_celery_beat_periodictask_change", args=[task.pk])
+    client = login()
+    assert (client.get(address).status_code, client.post(address, form).status_code) == (403, 403)
+    assert "periodictask" not in client.get("/admin/").content.decode()
+
+
+def test_a_schedule_is_changed_by_a_superuser(login: Login, workspace: Workspace) -> None:
     task = PeriodicTask.objects.exclude(task__startswith="celery.").first()
     assert task is not None
-    client = login()
+    client = login(is_superuser=True)
     assert task.name in client.get("/admin/django_celery_beat/periodictask/").content.decode()
     address = reverse("admin:django_celery_beat_periodictask_change", args=[task.pk])
     assert client.post(address, {"every": "7", "period": "minutes"}).status_code == 302
@@ -251,7 +261,7 @@ def test_a_schedule_that_makes_no_sense_is_refused(login: Login, form: dict[str,
     task = PeriodicTask.objects.exclude(task__startswith="celery.").first()
     assert task is not None
     address = reverse("admin:django_celery_beat_periodictask_change", args=[task.pk])
-    assert 'role="alert"' in login().post(address, form or {"every": ""}).content.decode()
+    assert 'role="alert"' in login(is_superuser=True).post(address, form or {"every": ""}).content.decode()
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ for model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, 
 
 @admin.register(PeriodicTask)
 class ScheduleAdmin(WorkspaceAdmin):
-    """Schedules belong to the installation, not to a workspace."""
+    """Schedules belong to the installation, not to a workspace: only superusers see and change them."""
 
     view_action = edit_action = Action.MANAGE_SCHEDULES
 
