@@ -69,6 +69,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "workspaces.middleware.WorkspaceMiddleware",
+    "workspaces.middleware.RestMiddleware",
 ]
 # REST paths answer with and without a trailing slash, never by redirect: a redirected POST loses its body.
 APPEND_SLASH = False
@@ -244,7 +245,9 @@ STORAGES = {
 # Everything but a laptop's demo is behind https; INSECURE_HTTP says so of a closed network that has none.
 _HTTPS = urlsplit(PUBLIC_URL).scheme == "https" or not (DEBUG or env.bool("INSECURE_HTTP", default=False))
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=_HTTPS)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+# One proxy in front of us: what it says of a request's scheme and sender is believed.
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if _HTTPS else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS

@@ -1,13 +1,12 @@
-"""Wake-up calls to workers. They carry no data and may be lost: beat finds everything that they would have told."""
+"""Wake-up calls for new events. See ``workspaces/wakeup.py``."""
 
-import logging
 import threading
 import time
 from typing import Any
 
 from django.db import transaction
 
-log = logging.getLogger(__name__)
+from workspaces.wakeup import call_worker
 
 #: A busy workspace needs no more than one call in this many seconds from one process.
 SPACING = 1.0
@@ -23,10 +22,7 @@ def wake_on_commit(workspace_id: int) -> None:
 
 def send(task: Any, *arguments: Any) -> None:
     """Send a task's message; a broker that is down costs a line in the log, never the caller's work."""
-    try:
-        task.delay(*arguments)
-    except Exception as error:  # whatever the broker's client raises, beat finds the work
-        log.warning("The wake-up call %s was not sent: %s", task.name, type(error).__name__)
+    call_worker(lambda: task.delay(*arguments))
 
 
 def _wake(workspace_id: int) -> None:

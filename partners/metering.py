@@ -5,11 +5,10 @@ counts. While Valkey cannot be reached nothing is counted and nothing is refused
 Braze: API limits, 250,000 requests an hour.
 """
 
-import logging
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from django.conf import settings
 from django.db import connection
@@ -18,16 +17,10 @@ from redis import RedisError
 from rest_framework import exceptions, status
 
 from partners.models import DataImportKey, KeyUse
-from partners.valkey import valkey
-
-log = logging.getLogger(__name__)
+from workspaces.valkey import ask
 
 KEPT: Final = timedelta(days=90)
 HOUR: Final = 3_600
-#: After a failure Valkey is left alone for so long, so that requests do not wait for it one after the other.
-QUIET_SECONDS: Final = 10.0
-
-_quiet_until = 0.0
 
 
 class TooManyRequests(exceptions.APIException):
@@ -61,9 +54,8 @@ def store_counts() -> None:
 def counts_of(hour: int) -> dict[int, int]:
     """How many requests came with each key (by primary key) in an hour, numbered since 1970; {} without Valkey."""
     try:
-        found = cast(Mapping[bytes, bytes], valkey().hgetall(_name(hour)))
-    except RedisError as error:
-        log.warning("Requests of keys cannot be read: %s", type(error).__name__)
+        found = ask(lambda client: cast(Mapping[bytes, bytes], client.hgetall(_name(hour))))
+    except RedisError:
         return {}
     return {int(key_id): int(count) for key_id, count in found.items()}
 
@@ -75,17 +67,16 @@ def forget_old_counts() -> None:
 
 def _count(key_id: int, hour: int) -> int:
     """The requests with that key in that hour, with this one; 0 when they cannot be counted."""
-    global _quiet_until
-    if time.monotonic() < _quiet_until:
-        return 0
-    try:
-        pipeline = valkey().pipeline(transaction=False)
+
+    def increment(client: Any) -> int:
+        pipeline = client.pipeline(transaction=False)
         pipeline.hincrby(_name(hour), str(key_id), 1)
         pipeline.expire(_name(hour), 3 * HOUR)
         return int(pipeline.execute()[0])
-    except RedisError as error:
-        _quiet_until = time.monotonic() + QUIET_SECONDS
-        log.warning("Requests of keys are not counted: %s", type(error).__name__)
+
+    try:
+        return ask(increment)
+    except RedisError:
         return 0
 
 

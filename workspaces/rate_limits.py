@@ -1,23 +1,20 @@
 """How many requests an API key may send. Braze: API limits, "Monitoring your rate limits".
 
-Windows are stretches of the clock, counted in the cache. A cache that fails refuses nobody.
+Windows are stretches of the clock, counted in Valkey. While it cannot be reached nobody is refused.
 """
 
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import cache
-from redis.exceptions import RedisError
+from redis import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from workspaces.models import ApiKey
-
-log = logging.getLogger(__name__)
+from workspaces.valkey import ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +62,16 @@ class KeyRateLimit(BaseThrottle):
 def _count(key_id: int, limit: Limit, now: float) -> tuple[int, int]:
     """Requests of the key in the current window, this one included, and the second at which the window ends."""
     window = int(now // limit.seconds)
-    name = f"rate-limit:{key_id}:{limit.name}:{window}"
+    name = f"brazeclone:rate-limit:{key_id}:{limit.name}:{window}"
+
+    def increment(client: Any) -> int:
+        pipeline = client.pipeline(transaction=False)
+        pipeline.incr(name)
+        pipeline.expire(name, limit.seconds + 1)
+        return int(pipeline.execute()[0])
+
     try:
-        used = _incremented(name, limit.seconds + 1)
-    except RedisError as error:
-        log.warning("Requests are not counted: %s", type(error).__name__)
+        used = ask(increment)
+    except RedisError:
         used = 1
     return used, (window + 1) * limit.seconds
-
-
-def _incremented(name: str, seconds: int) -> int:
-    try:
-        return cache.incr(name)
-    except ValueError:
-        # The first of its window, unless another one was quicker.
-        return 1 if cache.add(name, 1, seconds) else cache.incr(name)

@@ -20,7 +20,7 @@ from partners.mixpanel.limits import MustWait, forget_old_queries, interval_of
 from partners.mixpanel.members import as_groups, identifiers_of
 from partners.mixpanel.query import EngagePage, ListedCohort, QueryError, engage, list_cohorts
 from partners.models import Cohort, CohortChange, FullCopy, PullConnection, SyncRun
-from partners.wakeup import wake_up
+from workspaces.wakeup import wake_up
 
 log = logging.getLogger(__name__)
 

@@ -186,11 +186,13 @@ def test_an_example_is_well_formed(key: str) -> None:
 
 def test_a_dead_broker_costs_nothing(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from currents import tasks, wakeup
+    from workspaces import valkey
 
     def refuse(*_arguments: object) -> None:
         raise ConnectionError
 
     monkeypatch.setattr(wakeup, "SPACING", 0.0)
+    monkeypatch.setattr(valkey, "_quiet_until", 0.0)
     monkeypatch.setattr(tasks.wake, "delay", refuse)
     assert _post(key, {"events": [_event()]}).status_code == 200
     assert Event.objects.count() == 1

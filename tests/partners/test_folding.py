@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from partners import changes, folding, unmatched, wakeup
+from partners import changes, folding, unmatched
 from partners.folding import fold_cohort, fold_for_read
 from partners.models import Cohort, CohortChange, RunSets, SyncRun
 from partners.reading import cohort_members, pending
@@ -17,6 +17,7 @@ from profiles.live import live_users, log_identity
 from profiles.models import IdentityChange, Profile
 from profiles.sets import ProfileSet
 from tests.partners.conftest import MakeUsers, Partner, add_alias, add_device, at_once, connect, make_users
+from workspaces import valkey, wakeup
 from workspaces.models import DataPoints, Workspace
 
 pytestmark = pytest.mark.django_db
@@ -333,9 +334,8 @@ def test_a_dead_broker_does_not_refuse_a_push(committed: Partner, monkeypatch: p
         raise ConnectionRefusedError
 
     monkeypatch.setattr(wakeup.current_app, "send_task", dead)
-    monkeypatch.setattr(wakeup, "_quiet_until", 0.0)
+    monkeypatch.setattr(valkey, "_quiet_until", 0.0)
     committed.add("u1")
     committed.add("u2")
     assert len(attempts) == 1
     assert committed.members() == {"u1", "u2"}
-    monkeypatch.setattr(wakeup, "_quiet_until", 0.0)

@@ -14,11 +14,12 @@ from partners import metering
 from partners.metering import HOUR, counts_of, forget_old_counts
 from partners.models import CohortChange, DataImportKey, KeyUse
 from partners.tasks import store_key_use
-from partners.valkey import PATIENCE_SECONDS
 from tests.partners.conftest import Partner, connect
 from tests.partners.test_screens import client_of, page, text_of
+from workspaces import valkey
 from workspaces.models import Workspace
 from workspaces.roles import Role
+from workspaces.valkey import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.django_db
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts of this test alone, whatever hour it runs in."""
     monkeypatch.setattr(metering, "_name", lambda hour: f"test:{id(monkeypatch)}:{hour}")
-    monkeypatch.setattr(metering, "_quiet_until", 0.0)
+    monkeypatch.setattr(valkey, "_quiet_until", 0.0)
 
 
 def requests_of(partner: Partner) -> list[int]:
@@ -98,7 +99,7 @@ def test_without_valkey_nothing_is_refused_and_nothing_waits(
         def hgetall(self, _name: str) -> Any:
             raise NoConnection
 
-    monkeypatch.setattr(metering, "valkey", Down)
+    monkeypatch.setattr(valkey, "valkey", Down)
     assert [mixpanel.change().status_code for _ in range(5)] == [201] * 5
     assert len(asked) == 1
     store_key_use()
@@ -110,8 +111,8 @@ def test_a_valkey_that_does_not_answer_costs_one_request_a_moment(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        client = metering.valkey.__wrapped__()
-        monkeypatch.setattr(metering, "valkey", lambda: client)
+        client = valkey.valkey.__wrapped__()
+        monkeypatch.setattr(valkey, "valkey", lambda: client)
         begun = time.monotonic()
         assert [mixpanel.change().status_code for _ in range(3)] == [201] * 3
         assert time.monotonic() - begun < 8 * PATIENCE_SECONDS

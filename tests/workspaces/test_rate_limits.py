@@ -7,8 +7,9 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
-from redis.exceptions import ConnectionError as CacheDown
+from redis import ConnectionError as NoConnection
 
+from workspaces import valkey
 from workspaces.endpoints import ENDPOINTS
 from workspaces.models import ApiKey, Workspace
 
@@ -69,9 +70,15 @@ def test_without_a_key_nothing_is_counted(db: None) -> None:
     assert "X-RateLimit-Limit" not in get("wrong").headers
 
 
-def test_a_cache_that_is_down_refuses_nobody(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise CacheDown
+def test_a_valkey_that_is_down_refuses_nobody_and_is_asked_once(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[None] = []
 
-    monkeypatch.setattr("django.core.cache.backends.redis.RedisCache.incr", fail)
+    class Down:
+        def pipeline(self, **_options: Any) -> Any:
+            asked.append(None)
+            raise NoConnection
+
+    monkeypatch.setattr(valkey, "valkey", Down)
+    monkeypatch.setattr(valkey, "_quiet_until", 0.0)
     assert [get(key).status_code for _ in range(5)] == [200] * 5
+    assert len(asked) == 1
