@@ -41,10 +41,28 @@ def test_gzip_is_accepted(key: str) -> None:
     assert post(key, gzip.compress(orjson.dumps(BODY)), **{"Content-Encoding": "gzip"}).status_code == 201
 
 
+def test_gzip_of_several_members_is_one_body(key: str) -> None:
+    body = orjson.dumps(BODY)
+    members = gzip.compress(body[:9]) + gzip.compress(b"") + gzip.compress(body[9:])
+    assert post(key, members, **{"Content-Encoding": "gzip"}).status_code == 201
+
+
+def test_several_members_are_together_within_the_limit(key: str, settings: Settings) -> None:
+    settings.REST_BODY_LIMIT = 10_000
+    answer = post(key, gzip.compress(b" " * 6_000) * 2, **{"Content-Encoding": "gzip"})
+    assert answer.status_code == 413
+
+
+def test_chunks_that_the_server_does_not_decode_are_411(key: str) -> None:
+    answer = post(key, orjson.dumps(BODY), **{"Transfer-Encoding": "chunked"})
+    assert answer.status_code == 411
+    assert "Content-Length" in answer.json()["message"]
+
+
 @pytest.mark.parametrize(
     "body",
-    [b"not gzip", gzip.compress(b"{}" * 1000)[:-20], zlib.compress(b"{}")],
-    ids=["no gzip", "cut off", "zlib"],
+    [b"not gzip", gzip.compress(b"{}" * 1000)[:-20], zlib.compress(b"{}"), gzip.compress(b"{}") + b"more"],
+    ids=["no gzip", "cut off", "zlib", "more behind it"],
 )
 def test_broken_gzip_is_400(key: str, body: bytes) -> None:
     answer = post(key, body, **{"Content-Encoding": "gzip"})
@@ -98,6 +116,40 @@ def test_no_valid_key_is_401(workspace: Workspace, header: str) -> None:
 
 def test_a_key_is_looked_for_before_the_body_is_read(workspace: Workspace) -> None:
     assert post("wrong", b"{").status_code == 401
+
+
+REST_PATHS = [
+    "/users/track",
+    "/users/track/bulk",
+    "/users/export/ids",
+    "/events/list",
+    "/subscription/status/get",
+    "/currents/events",
+    "/currents/list",
+    "/metrics",
+    "/segments/list",
+    "/partners/mixpanel/cohorts",
+    "/partners/mixpanel/cohorts/users",
+    "/partners/mixpanel/webhook/1",
+]
+
+
+@pytest.mark.parametrize("path", REST_PATHS)
+def test_no_accept_header_is_refused_and_refusals_are_in_english(workspace: Workspace, path: str) -> None:
+    headers = {"Accept": "text/plain", "Accept-Language": "ja"}
+    statuses = []
+    for method in ("GET", "POST", "PUT"):
+        answer = Client().generic(method, path, b"{}", content_type="application/json", headers=headers)
+        assert answer.headers["Content-Type"] == "application/json"
+        assert answer.content.isascii(), answer.content
+        statuses.append(answer.status_code)
+    assert set(statuses) <= {400, 401, 404, 405}
+    assert statuses[2] in (401, 405)
+
+
+def test_a_wrong_method_with_a_key_is_refused_in_english(key: str) -> None:
+    answer = Client().get("/users/track", headers={"Authorization": f"Bearer {key}", "Accept-Language": "ja"})
+    assert (answer.status_code, answer.json()) == (405, {"message": 'Method "GET" not allowed.'})
 
 
 def test_an_address_that_is_not_there_answers_in_json() -> None:
