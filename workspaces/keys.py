@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 
+#: Shown of a key, so that people tell keys apart: so many characters, of a short key no more than a quarter.
 PREFIX_LENGTH = 8
 
 
@@ -23,7 +24,7 @@ def new_key() -> NewKey:
 
 def describe_key(secret: str) -> NewKey:
     """What is stored of ``secret``: its first characters and its digest."""
-    return NewKey(secret=secret, prefix=secret[:PREFIX_LENGTH], digest=digest_of(secret))
+    return NewKey(secret=secret, prefix=secret[: min(PREFIX_LENGTH, len(secret) // 4)], digest=digest_of(secret))
 
 
 def digest_of(secret: str) -> bytes:

@@ -43,31 +43,37 @@ class Webhook(APIView):
     @openapi.webhook
     def post(self, request: Request, integration_id: str) -> Response:
         """200 ``{"action", "status": "success"}``; a refusal is handled by ``handle_exception``."""
-        self.action: Any = None
         key = _authenticate(request, integration_id)
         admit(key)
         body = request.data
         if not isinstance(body, dict):
             raise exceptions.ParseError("The request body must be a JSON object")
-        self.action = body.get("action")
         message = _Message.read(body)
         with transaction.atomic():
             message.apply(key.integration)
         key.touch()
-        return Response({"action": self.action, "status": "success"})
+        return Response({"action": message.action, "status": "success"})
 
     def handle_exception(self, exc: Exception) -> Response:
         """The refusal in Mixpanel's form; Mixpanel shows its message in its own dashboard."""
         response = super().handle_exception(exc)
         message = response.data.get("message", "") if isinstance(response.data, dict) else ""
         response.data = {
-            "action": getattr(self, "action", None),
+            "action": self._action_asked_for(),
             "status": "failure",
             "error": {"message": message, "code": response.status_code},
         }
         if response.status_code == status.HTTP_401_UNAUTHORIZED:
             response["WWW-Authenticate"] = 'Basic realm="data import key"'
         return response
+
+    def _action_asked_for(self) -> Any:
+        """The body's ``action``, also when the request was refused before its body was looked at."""
+        try:
+            body = self.request.data
+        except exceptions.APIException:
+            return None
+        return body.get("action") if isinstance(body, dict) else None
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,9 @@ class _Message:
             raise exceptions.ParseError("`action` must be one of members, add_members, remove_members")
         if not isinstance(parameters, dict):
             raise exceptions.ParseError("`parameters` must be an object")
+        if action == FULL_COPY and ("members" not in parameters or parameters.get("page_info") is None):
+            # Taken for an empty copy, such a message would empty the cohort.
+            raise exceptions.ParseError("`members` and `page_info` are required when `action` is members")
         members = parameters.get("members", [])
         if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
             raise exceptions.ParseError("`members` must be an array of objects")
@@ -140,7 +149,7 @@ class _Message:
 
 
 def _pages(info: Any) -> tuple[int, int]:
-    """(this page's number, how many there are); without ``page_info`` the only page."""
+    """(this page's number, how many there are); differences without ``page_info`` are the only page."""
     if info is None:
         return 1, 1
     page, total = (info.get("page_count"), info.get("total_pages")) if isinstance(info, dict) else (None, None)

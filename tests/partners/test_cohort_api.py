@@ -184,7 +184,14 @@ def test_the_first_partner_key_with_a_valid_secret_is_adopted(mixpanel: Partner)
     assert mixpanel.change(partner_api_key="first-key").status_code == 201
     assert mixpanel.change(partner_api_key="second-key").status_code == 401
     assert mixpanel.change(partner_api_key="first-key").status_code == 201
-    assert Integration.objects.get(pk=mixpanel.integration.pk).partner_key_prefix == "first-ke"
+    assert Integration.objects.get(pk=mixpanel.integration.pk).partner_key_prefix == "fi"
+
+
+@pytest.mark.parametrize(("key", "shown"), [("x", ""), ("abcd", "a"), ("0123456789" * 10, "01234567")])
+def test_of_an_adopted_key_a_quarter_is_shown_at_most(mixpanel: Partner, key: str, shown: str) -> None:
+    mixpanel.integration.forget_partner_key()
+    assert mixpanel.change(partner_api_key=key).status_code == 201
+    assert Integration.objects.get(pk=mixpanel.integration.pk).partner_key_prefix == shown
 
 
 @pytest.mark.django_db(transaction=True)

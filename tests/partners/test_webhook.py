@@ -159,6 +159,7 @@ def test_the_name_follows_mixpanel(mixpanel: Partner) -> None:
 def test_a_missing_or_wrong_key_is_refused(mixpanel: Partner, auth: str | None) -> None:
     answer = mixpanel.webhook("members", ["a"], auth=auth)
     assert answer.status_code == 401
+    assert answer.json()["action"] == "members"
     assert answer.json()["status"] == "failure"
     assert answer.json()["error"]["code"] == 401
     assert answer["WWW-Authenticate"].startswith("Basic")
@@ -211,6 +212,8 @@ def test_an_unknown_action_is_refused(mixpanel: Partner, action: Any) -> None:
         {"mixpanel_session_id": {}},
         {"mixpanel_session_id": "", "page_info": {"total_pages": 2, "page_count": 1}},
         {"mixpanel_cohort_name": "x" * 513},
+        {"members": None},
+        {"page_info": None},
         {"page_info": 5},
         {"page_info": {}},
         {"page_info": {"total_pages": 2, "page_count": 0}},
@@ -228,6 +231,25 @@ def test_parameters_of_another_form_are_refused(mixpanel: Partner, parameters: d
     assert not SyncRun.objects.exists()
 
 
+@pytest.mark.parametrize("missing", ["members", "page_info"])
+def test_a_full_copy_without_its_members_or_pages_empties_nothing(
+    mixpanel: Partner, users: MakeUsers, missing: str
+) -> None:
+    users("a")
+    mixpanel.webhook("members", ["a"])
+    parameters = {
+        "mixpanel_cohort_id": "7",
+        "mixpanel_session_id": "s2",
+        "page_info": {"total_pages": 1, "page_count": 1},
+        "members": [],
+    }
+    del parameters[missing]
+    answer = mixpanel.post_webhook({"action": "members", "parameters": parameters})
+    assert (answer.status_code, answer.json()["status"]) == (400, "failure")
+    assert f"`{missing}`" in answer.json()["error"]["message"]
+    assert mixpanel.members("7") == {"a"}
+
+
 def test_too_many_members_are_refused(mixpanel: Partner) -> None:
     answer = mixpanel.webhook("members", [{}] * 10_001)
     assert answer.status_code == 400
@@ -236,6 +258,7 @@ def test_too_many_members_are_refused(mixpanel: Partner) -> None:
 
 def test_bodies_that_are_no_object_are_refused(mixpanel: Partner) -> None:
     assert mixpanel.post_webhook([]).status_code == 400
+    assert mixpanel.post_webhook([], auth="wrong").json()["action"] is None
     assert mixpanel.post_webhook({"action": "members", "parameters": 5}).status_code == 400
 
 
