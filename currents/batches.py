@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from django.utils.translation import gettext_noop
+
 from currents import log as event_log
 from currents.destinations import Account, Destination, Encoded, Skipped, Unsendable
 from currents.log import LoggedEvent, Position
@@ -77,7 +79,7 @@ class BatchBuilder:
             return self.destination.encode(event, self.account)
         except Exception:
             logger.exception("The event %s of the Current %s cannot be encoded", event.event_id, self.current.pk)
-            return Unsendable("The event could not be put into the destination's form.", "event")
+            return Unsendable(gettext_noop("The event could not be put into the destination's form."), "event")
 
     def _may_go_on(self, batch: Batch, page: list[LoggedEvent]) -> bool:
         """Whether the whole page went in, so that the next can follow."""

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from currents.destinations import Reply, Request
 from currents.egress import RefusedAddressError, connect
@@ -73,16 +74,20 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
 
 def _explain(error: Exception, request: Request) -> str:
     """A line for people: what went wrong with which host. The client's own texts may hold addresses of objects."""
-    host = urlsplit(request.url).hostname
+    return f"{urlsplit(request.url).hostname}: {_what_went_wrong(error)}"
+
+
+def _what_went_wrong(error: Exception) -> str:
+    # Stored as it is, and translated when it is shown (the template filter ``said``).
     if isinstance(error, urllib3.exceptions.NameResolutionError):
-        return f"{host}: the host name is not known"
+        return gettext_noop("the host name is not known")
     if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return f"{host}: the connection was refused"
+        return gettext_noop("the connection was refused")
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
-        return f"{host}: no connection within the time limit"
+        return gettext_noop("no connection within the time limit")
     if isinstance(error, urllib3.exceptions.TimeoutError):
-        return f"{host}: no answer within the time limit"
-    return f"{host}: the connection broke before the answer was complete"
+        return gettext_noop("no answer within the time limit")
+    return gettext_noop("the connection broke before the answer was complete")
 
 
 @lru_cache(maxsize=1)

@@ -50,13 +50,17 @@ class ApiKeyForm(forms.ModelForm):
             ) from None
 
 
+#: Names of the time zone database that are no zone: for a clock that was not set, and whatever this machine has.
+_NO_PLACES = {"Factory", "localtime"}
+
+
 class WorkspaceForm(forms.ModelForm):
     """Name and time zone of a workspace."""
 
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         help_text=_("Times in the dashboard are shown in this zone."),
-        choices=lambda: [(name, name) for name in sorted(zoneinfo.available_timezones())],
+        choices=lambda: [(name, name) for name in sorted(zoneinfo.available_timezones() - _NO_PLACES)],
         initial="UTC",
     )
 

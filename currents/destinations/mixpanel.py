@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 from isal import igzip
 
 from currents import catalogue
@@ -125,7 +126,7 @@ class Mixpanel:
         if reply.status == 200:
             if body.get("code") == 200 or "num_records_imported" in body:
                 return Answer(Verdict.DELIVERED, 200)
-            return Answer(Verdict.RETRY, 200, "The answer is not Mixpanel's: it does not say what was imported.")
+            return Answer(Verdict.RETRY, 200, _NOT_MIXPANELS)
         if reply.status == 400:
             refused = _refused(body, count)
             return Answer(Verdict.DELIVERED if refused else Verdict.BAD_EVENT, 400, message, refused)
@@ -134,6 +135,10 @@ class Mixpanel:
         if reply.status == 413:
             return Answer(Verdict.TOO_LARGE, 413, message)
         return Answer(Verdict.RETRY, reply.status, message, retry_after=retry_after(reply))
+
+
+#: Stored as it is, and translated when it is shown.
+_NOT_MIXPANELS = gettext_noop("The answer is not Mixpanel's: it does not say what was imported.")
 
 
 def _host(region: str) -> str:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import orjson
+from django.utils.translation import gettext_noop
 
 from currents.catalogue import CUSTOM_EVENT, PURCHASE, event_type
 from currents.log import LoggedEvent
@@ -23,6 +24,7 @@ RENAMED: Final = {"$device": "device_model", "$os": "os_version", "card_id": "co
 #: Set from the event's own columns.
 _OWN: Final = frozenset({"time", "distinct_id", "$insert_id", "token", "$partner_id"})
 
+#: The sentences about these limits are stored, and translated when they are shown: they name the numbers.
 MAX_CHILDREN: Final = 255
 MAX_DEPTH: Final = 3
 
@@ -212,7 +214,7 @@ _COERCIONS: Final[dict[str, tuple[type | None, Callable[[Any], Any]]]] = {
 def _problem(extra: Mapping[str, Any], already: int) -> Problem | None:
     """Why a custom event's or a purchase's own properties break Mixpanel's limits."""
     if already + len(extra) >= MAX_CHILDREN:
-        return Problem(f"The event must have fewer than {MAX_CHILDREN} properties.", "properties")
+        return Problem(gettext_noop("The event must have fewer than 255 properties."), "properties")
     for name, value in extra.items():
         if isinstance(value, dict | list):
             reason = _container_problem(value, 1)
@@ -223,9 +225,9 @@ def _problem(extra: Mapping[str, Any], already: int) -> Problem | None:
 
 def _container_problem(value: Any, depth: int) -> str:
     if depth > MAX_DEPTH:
-        return f"The value must not be nested deeper than {MAX_DEPTH} levels."
+        return gettext_noop("The value must not be nested deeper than 3 levels.")
     if len(value) >= MAX_CHILDREN:
-        return f"The value must have fewer than {MAX_CHILDREN} elements."
+        return gettext_noop("The value must have fewer than 255 elements.")
     for child in value.values() if isinstance(value, dict) else value:
         if isinstance(child, dict | list):
             reason = _container_problem(child, depth + 1)

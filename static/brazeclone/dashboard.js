@@ -59,3 +59,11 @@ function fallbackCopy(text) {
   document.execCommand("copy");
   area.remove();
 }
+
+// The scrolled menu's script names its area in English, whatever the page's language.
+window.addEventListener("load", () => {
+  const named = document.querySelector("[data-scrollable]");
+  if (!named) return;
+  for (const area of document.querySelectorAll(".simplebar-content-wrapper"))
+    area.setAttribute("aria-label", named.dataset.scrollable);
+});

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from currents import delivery, lifecycle, wakeup
@@ -208,6 +209,24 @@ def test_one_dead_letter_of_many_is_discarded_as_the_page_says_it(admin: Client,
     assert 'data-dialog="discard-1234567"' in page
     admin.post(f"{address}dead-letters/", {"letter": "1234567", "action": "discard"})
     assert [one.pk for one in DeadLetter.objects.all()] == [1_234_568]
+
+
+def test_our_own_reasons_are_in_the_readers_language(admin: Client, workspace: Workspace) -> None:
+    current = make_current(workspace, status=Current.Status.ACTIVE)
+    letter(current, 5)
+    DeadLetter.objects.update(reason="The event must have fewer than 255 properties.")
+    current.requests.create(
+        shard=0,
+        started_at=timezone.now(),
+        events=1,
+        milliseconds=5,
+        error="api.example.com: no answer within the time limit",
+    )
+
+    page = admin.get(f"/admin/currents/current/{current.pk}/", headers={"accept-language": "ja"}).content.decode()
+
+    assert "イベントのプロパティは255個未満でなければなりません。" in page
+    assert "api.example.com: 制限時間内に応答がありませんでした" in page
 
 
 @pytest.mark.parametrize("data", [{}, {"action": ""}, {"action": "delete"}, {"letter": "5"}])

@@ -231,6 +231,16 @@ def test_no_data_points_write_nothing(workspace: Workspace, count: int) -> None:
     assert not DataPoints.objects.exists()
 
 
+@pytest.mark.parametrize("zone", ["Factory", "localtime"])
+def test_time_zones_are_those_of_places(login: Login, workspace: Workspace, zone: str) -> None:
+    address = reverse("admin:workspaces_workspace_change", args=[workspace.pk])
+    client = login()
+    assert f'value="{zone}"' not in client.get(address).content.decode()
+    client.post(address, {"name": "New", "time_zone": zone})
+    workspace.refresh_from_db()
+    assert workspace.time_zone == "UTC"
+
+
 # --- Schedules ---
 
 

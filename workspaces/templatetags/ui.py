@@ -7,6 +7,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 register = template.Library()
 
@@ -23,3 +24,15 @@ def moment(value: datetime | None) -> SafeString | str:
         f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
         date_format(local, "DATETIME_FORMAT"),
     )
+
+
+@register.filter
+def said(text: str | None) -> str:
+    """A stored sentence in the reader's language, if it is one of ours (``gettext_noop``); "host: sentence" too."""
+    if not text:
+        return ""
+    text = str(text)
+    host, colon, sentence = text.partition(": ")
+    # The whole first: our own sentences may have a colon.
+    translated = gettext(text)
+    return translated if translated != text or not sentence else f"{host}{colon}{gettext(sentence)}"
