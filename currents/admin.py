@@ -1,6 +1,7 @@
 """Screens 5 and 6: the list of Currents, the form, and the page of one Current."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import orjson
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 LETTERS_SHOWN = 100
 REQUESTS_SHOWN = 50
+#: Where the session holds the results of test events until the next page shows them.
+RESULTS_KEY = "currents_test_results"
 
 
 def _send_now(current: Current) -> None:
@@ -48,6 +51,15 @@ ACTIONS: "dict[str, tuple[Callable[[Current], None], _StrPromise]]" = {
     "cancel-replay": (replays.cancel, gettext_lazy("The replay was cancelled. What it has sent stays sent.")),
     "send-now": (_send_now, gettext_lazy("A worker was told to send what waits.")),
 }
+
+
+def _results_of(request: HttpRequest, current: Current | None) -> list[trial.TestResult] | None:
+    """What became of the test events that were sent just now; they are shown once."""
+    if request.method != "GET" or current is None:
+        return None
+    if request.session.get(RESULTS_KEY, {}).get("current") != current.pk:
+        return None
+    return [trial.TestResult(**one) for one in request.session.pop(RESULTS_KEY)["results"]]
 
 
 @admin.register(Current)
@@ -118,16 +130,18 @@ class CurrentAdmin(ReplayScreens):
         form = CurrentForm(target, current, request.POST or None, complete=runs or wish in ("launch", "test"))
         if request.method != "POST" or not form.is_valid():
             status = 400 if request.method == "POST" else 200
-            return self._show_form(request, form, current, status=status)
+            return self._show_form(request, form, current, results=_results_of(request, current), status=status)
         try:
             saved = self._save(request, form, current, launch=wish == "launch")
         except LifecycleError as error:
             form.add_error(None, str(error.reason))
             return self._show_form(request, form, current, status=400)
         if wish == "test":
-            results = trial.send_test_events(saved, target)
-            shown = CurrentForm(target, saved)
-            return self._show_form(request, shown, saved, results=results)
+            # A page of its own address: to load it again sends nothing again.
+            results = [asdict(one) for one in trial.send_test_events(saved, target)]
+            said = [{**one, "message": str(one["message"])} for one in results]
+            request.session[RESULTS_KEY] = {"current": saved.pk, "results": said}
+            return HttpResponseRedirect(reverse("admin:currents_current_change", args=[saved.pk]))
         return HttpResponseRedirect(reverse("admin:currents_current_page", args=[saved.pk]))
 
     def _save(self, request: HttpRequest, form: CurrentForm, current: Current | None, *, launch: bool) -> Current:

@@ -111,6 +111,12 @@ class CurrentForm(forms.Form):
         """The fields of the destination's panel, in order."""
         return [self[name] for name in self.fields if name not in _NOT_INPUTS]
 
+    def to_type_again(self) -> set[str]:
+        """The secrets that were typed into a form that is shown again: its page does not hold them."""
+        if not self.is_bound or not self.errors:
+            return set()
+        return {one.name for one in self.target.fields() if one.secret and self.data.get(one.name)}
+
     def delivery(self) -> list[forms.BoundField]:
         """The fields about how it is delivered."""
         return [self[name] for name in _DELIVERY]

@@ -127,9 +127,10 @@ def test_new_credentials_replace_the_old_and_are_tried_at_once(
 
 
 def test_test_events_from_the_form(admin: Client, mixpanel: RunningSandbox) -> None:
-    answer = admin.post(CREATE, {**FORM, "wish": "test"})
+    answer = admin.post(CREATE, {**FORM, "wish": "test"}, follow=True)
 
     assert b"2 of 2 accepted" in answer.content
+    assert b"of 2 accepted" not in admin.get(answer.wsgi_request.path).content
     assert Current.objects.get().status == Current.Status.DRAFT
     assert mixpanel.total() == 2
 
@@ -189,6 +190,13 @@ def test_the_list_costs_a_fixed_number_of_statements(
         lifecycle.launch(make_current(workspace, name=f"Current {number}"))
     with django_assert_max_num_queries(15):
         admin.get("/admin/currents/current/")
+
+
+def test_a_form_that_is_refused_says_which_secrets_to_type_again(admin: Client, workspace: Workspace) -> None:
+    page = admin.post(CREATE, {**FORM, "contact_email": "", "wish": "launch"}).content.decode()
+    assert page.count("Type it again") == 2
+    assert "sandbox-api-secret" not in page
+    assert "Type it again" not in admin.get(CREATE).content.decode()
 
 
 def letter(current: Current, pk: int) -> DeadLetter:

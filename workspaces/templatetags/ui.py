@@ -13,8 +13,8 @@ register = template.Library()
 
 
 @register.filter
-def moment(value: datetime | None) -> SafeString | str:
-    """A time in the workspace's zone, with the UTC time on hover; "–" for none."""
+def moment(value: datetime | None, exact: str = "") -> SafeString | str:
+    """A time in the workspace's zone, with the UTC time on hover; "–" for none. ``moment:"seconds"`` shows seconds."""
     if value is None:
         return "–"
     local = timezone.localtime(value)
@@ -22,7 +22,7 @@ def moment(value: datetime | None) -> SafeString | str:
         '<time datetime="{}" title="{} UTC">{}</time>',
         value.isoformat(timespec="seconds"),
         f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
-        date_format(local, "DATETIME_FORMAT"),
+        f"{date_format(local, 'DATE_FORMAT')} {local:%H:%M:%S}" if exact else date_format(local, "DATETIME_FORMAT"),
     )
 
 
