@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 from django.contrib import admin
-from django.contrib.admin.models import DELETION
+from django.contrib.admin.models import CHANGE, DELETION
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
@@ -85,7 +85,7 @@ class ProfileAdmin(WorkspaceAdmin):
         """Everything that is held of the user, as a file; what they may ask for by law."""
         profile: Profile = self.get(request, pk=pk)
         content = orjson.dumps(export_users([pk])[0], option=orjson.OPT_INDENT_2)
-        self.log(request, profile, _("Exported the user."))
+        self._log(request, profile, _("Exported the user."))
         response = HttpResponse(content, content_type="application/json")
         response["Content-Disposition"] = f'attachment; filename="user-{profile.braze_id}.json"'
         return never_cache(lambda request: response)(request)
@@ -94,12 +94,14 @@ class ProfileAdmin(WorkspaceAdmin):
     def delete_user(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Delete the user for ever, with everything that is held of them beside the event log."""
         profile: Profile = self.get(request, pk=pk)
-        # The log says who was deleted by our own id: the others are what was to be forgotten.
-        profile.external_id = None
-        self.log(request, profile, _("Deleted the user."), DELETION)
+        self._log(request, profile, _("Deleted the user."), DELETION)
         delete_profiles(profile.workspace_id, [pk])
         self.message_user(request, _("The user was deleted."))
         return HttpResponseRedirect(reverse("admin:profiles_profile_changelist"))
+
+    def _log(self, request: HttpRequest, profile: Profile, message: str, flag: int = CHANGE) -> None:
+        """The activity log outlives users, so it names them by our own id: a deleted user is to be forgotten."""
+        self.log(request, Profile(pk=profile.pk, braze_id=profile.braze_id), message, flag)
 
 
 def _label(column: str) -> str:

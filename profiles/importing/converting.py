@@ -10,7 +10,7 @@ import orjson
 
 from profiles import attributes, custom_values
 from profiles.dates import as_stored, parse_moment
-from profiles.identities import Identity
+from profiles.identities import BadIdentityError, Identity, alias
 from profiles.importing import mapping
 from profiles.importing.mapping import Column
 from profiles.models import EXTERNAL_ID_LIMIT, AttributeType
@@ -22,7 +22,6 @@ Reason = RefusedRow.Reason
 _REMEMBERED: Final = 4_096
 _INTEGER: Final = re.compile(r"[+-]?\d{1,18}")
 _BOOLEANS: Final = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
-_ALIAS_BYTES: Final = 2_500
 
 
 class BadCellError(ValueError):
@@ -124,10 +123,10 @@ def _id(cell: str) -> str:
 
 
 def _alias(name: str, label: str) -> Identity:
-    # An index entry has room for so many bytes.
-    if len(name.encode()) + len(label.encode()) > _ALIAS_BYTES:
-        raise BadCellError(Reason.BAD_ID)
-    return Identity("alias", name, label)
+    try:
+        return alias(name, label)
+    except BadIdentityError:
+        raise BadCellError(Reason.BAD_ID) from None
 
 
 class _Remembering(dict[str, Any]):

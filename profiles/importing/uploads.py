@@ -12,11 +12,12 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from profiles.importing import mapping
 from profiles.importing.mapping import MappingError
-from profiles.importing.reading import SAMPLE_ROWS, Beginning, UnreadableError, path_of, read_beginning
+from profiles.importing.reading import COLUMNS_LIMIT, SAMPLE_ROWS, Beginning, UnreadableError, path_of, read_beginning
 from profiles.stores import UserImport
 from workspaces.models import User, Workspace
 
@@ -106,6 +107,9 @@ def _beginning(path: Path) -> Beginning:
         raise MappingError(
             _("The file cannot be read. Save it as CSV in UTF-8, with the names of the columns in its first line.")
         ) from None
+    if len(beginning.header) > COLUMNS_LIMIT:
+        message = _("The file has more than {number} columns. Leave out those that are not to be imported.")
+        raise MappingError(format_lazy(message, number=COLUMNS_LIMIT))
     if not beginning.rows:
         raise MappingError(_("The file has a header and no rows."))
     return beginning
