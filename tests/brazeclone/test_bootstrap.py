@@ -11,11 +11,14 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from brazeclone.schedules import ensure_schedules
 from partners.models import DataImportKey, Integration
+from partners.registry import partners
 from workspaces.endpoints import ENDPOINTS
 from workspaces.models import ApiKey, Membership, User, Workspace
 from workspaces.schedules import schedules
 
 pytestmark = pytest.mark.django_db
+
+SLUGS = {one.slug for one in partners()}
 
 
 def bootstrap(*options: str) -> dict[str, Any]:
@@ -35,7 +38,7 @@ def test_it_works() -> None:
     shown = bootstrap()
     assert set(shown) == {"rest_endpoint", "workspace_id", "admin", "rest_api_key", "partners"}
     assert shown["rest_endpoint"] == "http://testserver"
-    assert set(shown["partners"]) == {"mixpanel", "segment"}
+    assert set(shown["partners"]) == SLUGS
     assert shown["workspace_id"] == str(Workspace.objects.get().api_id)
     assert Client().login(**shown["admin"])
     assert User.objects.get().is_superuser
@@ -45,7 +48,7 @@ def test_it_works() -> None:
     assert sorted(key.permissions) == sorted(ENDPOINTS)
 
 
-@pytest.mark.parametrize("partner", ["mixpanel", "segment"])
+@pytest.mark.parametrize("partner", sorted(SLUGS))
 def test_its_keys_are_accepted(partner: str) -> None:
     assert send_cohort(bootstrap()["partners"][partner], partner) == 201
 
@@ -57,7 +60,7 @@ def test_a_second_run_changes_nothing_and_shows_no_key() -> None:
         "workspace_id": first["workspace_id"],
         "admin": {"username": "admin", "password": None},
         "rest_api_key": None,
-        "partners": {name: {"partner_api_key": None, "client_secret": None} for name in ("mixpanel", "segment")},
+        "partners": {name: {"partner_api_key": None, "client_secret": None} for name in SLUGS},
     }
     counts = [model.objects.count() for model in (Workspace, User, ApiKey, DataImportKey, Integration)]
     assert counts == [1, 1, 1, 2, 2]

@@ -1,5 +1,6 @@
 """The partner cohort API over HTTP: every success and every refusal."""
 
+import base64
 import gzip
 from datetime import UTC, datetime
 from functools import partial
@@ -9,7 +10,7 @@ import pytest
 from django.test import Client
 
 from partners.models import Cohort, CohortChange, DataImportKey, Integration, SyncRun
-from tests.partners.conftest import MakeUsers, Partner, add_alias, add_device, at_once, connect
+from tests.partners.conftest import MakeUsers, Partner, add_alias, add_device, at_once, connect, make_users
 from workspaces.models import Workspace
 
 pytestmark = pytest.mark.django_db
@@ -309,6 +310,37 @@ def test_a_gzip_bomb_is_refused(mixpanel: Partner) -> None:
         "/partners/mixpanel/cohorts/users", bomb, content_type="application/json", headers={"Content-Encoding": "gzip"}
     )
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("way", ["cohorts", "cohorts/users", "webhook"])
+def test_no_way_in_takes_bombs_or_deep_nests(mixpanel: Partner, way: str) -> None:
+    path = f"/partners/mixpanel/{way}" + (f"/{mixpanel.integration.api_id}" if way == "webhook" else "")
+    password = base64.b64encode(f"anyone:{mixpanel.client_secret}".encode()).decode()
+    zipped = {"Content-Encoding": "gzip"}
+    for body, headers, status in (
+        (b" " * (5 * 1024 * 1024 + 1), {}, 413),
+        (gzip.compress(b" " * (50 * 1024 * 1024)), zipped, 413),
+        (gzip.compress(b"{}")[:-4], zipped, 400),
+        (b'{"a":' * 65 + b"1" + b"}" * 65, {}, 400),
+        (b"[" * 100_000 + b"]" * 100_000, {}, 400),
+    ):
+        answer = Client().post(
+            path, body, content_type="application/json", headers={"Authorization": f"Basic {password}", **headers}
+        )
+        assert answer.status_code == status
+    assert not CohortChange.objects.exists()
+
+
+def test_the_same_cohort_id_in_another_workspace_is_another_cohort(mixpanel: Partner, users: MakeUsers) -> None:
+    other = connect(Workspace.objects.create(name="Other"), "mixpanel")
+    users("a")
+    make_users(other.integration.workspace, "a", "b")
+    mixpanel.name(name="Ours")
+    other.name(name="Theirs")
+    mixpanel.add("a")
+    other.add("b")
+    assert (mixpanel.cohort().name, mixpanel.members()) == ("Ours", {"a"})
+    assert (other.cohort().name, other.members()) == ("Theirs", {"b"})
 
 
 def test_the_run_accounts_for_everybody(mixpanel: Partner, users: MakeUsers) -> None:

@@ -388,7 +388,7 @@ def test_a_run_shows_all_that_it_did(admin: Client, mixpanel: Partner, users: Ma
     numbers = re.findall(r'<td class="ui-number">(\d+)</td>', row)
     # requests, received, added, removed, already there, unmatched, data points
     assert numbers == ["3", "6", "2", "1", "2", "1", "3"]
-    assert "ended" in row
+    assert "until" in row
 
 
 def test_the_chart_shows_size_over_time(admin: Client, mixpanel: Partner) -> None:
