@@ -152,7 +152,10 @@ def measure_peer(world: World, ids: Sequence[str]) -> float:
         )
     seconds = time.perf_counter() - start
     rows = _one("SELECT pg_total_relation_size('benchmarks_member')")
-    bitmap = _one("SELECT sum(length(members)) FROM partners_cohort")
+    bitmap = _one(
+        "SELECT length(base_members) + length(joined_since) + length(left_since)"
+        " FROM partners_cohort WHERE cohort_id = 'half' UNION ALL SELECT 0 LIMIT 1"
+    )
     print(
         f"peer: {seconds:.1f} s by a row per member, without HTTP; {_mb(rows)} on disk"
         + (f" against {_mb(bitmap)}: {rows / bitmap:,.0f} times" if bitmap else "")
