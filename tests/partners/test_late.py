@@ -1,6 +1,7 @@
 """Late matching, merges and deletions: what the identity log says becomes true of cohorts."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from django.db import connection, transaction
 from partners import copies, folding, identities, late, unmatched
 from partners.folding import fold_cohort
 from partners.identities import follow, follow_all
+from partners.locks import only_one
 from partners.models import FullCopy, IdentityCursor, RunSets, SyncRun, UnmatchedId
 from partners.reading import cohort_members
 from partners.tasks import fold_stragglers, match_unlogged
@@ -567,3 +569,35 @@ def test_copies_hold_nobody_else(mixpanel: Partner, users: MakeUsers) -> None:
     copies.replace_users(copy, {a.pk: b.pk}, ProfileSet())
     assert not FullCopy.objects.get().matched
     assert Device.objects.count() == UnmatchedId.objects.count() == 0
+
+
+def test_a_reader_waits_for_another_follower_to_end(mixpanel: Partner, users: MakeUsers) -> None:
+    mixpanel.add("a")
+    mixpanel.members()
+    users("a")
+    begun, seen = threading.Event(), []
+
+    def hold() -> None:
+        with only_one(identities._LOCK, mixpanel.integration.workspace_id) as mine:
+            assert mine
+            begun.set()
+            time.sleep(0.2)
+
+    def look() -> None:
+        assert begun.wait(10)
+        seen.append(mixpanel.members())
+
+    at_once(hold, look)
+    assert seen == [{"a"}]
+
+
+def test_a_reader_does_not_wait_for_ever(mixpanel: Partner, users: MakeUsers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "PATIENCE_SECONDS", 0.05)
+    mixpanel.add("a")
+    mixpanel.members()
+    users("a")
+    with other_transaction() as session:
+        session.execute("SELECT pg_advisory_lock(%s, %s)", [identities._LOCK, mixpanel.integration.workspace_id])
+        session.commit()
+        assert mixpanel.members() == set()
+    assert mixpanel.members() == {"a"}
