@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from benchmarks import harness
 from brazeclone.launcher import identity, ports
 
 START_TIMEOUT = 60.0
@@ -28,7 +29,7 @@ class Process:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
                 # No proxy with TLS stands before it here.
-                env={**os.environ, "SECURE_SSL_REDIRECT": "false"},
+                env={**os.environ, "ALLOWED_HOSTS": ports.LOOPBACK, "SECURE_SSL_REDIRECT": "false"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -52,8 +53,7 @@ class Process:
 
     def cpu_seconds(self) -> float:
         """The time that its processes have spent on a core."""
-        fields = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.pids())
-        return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
+        return sum(map(harness.cpu_seconds, self.pids()))
 
     def has_ended(self) -> bool:
         """Whether it runs no more."""

@@ -34,6 +34,8 @@ ROWS_AT_ONCE: Final = 1_000
 USERS_AT_ONCE: Final = 20_000
 #: Readers and folds follow the log themselves while so many users at most are behind the cursor.
 LITTLE: Final = 2_000
+#: What they wait for another process that does it already.
+PATIENCE_SECONDS: Final = 2.0
 #: Bits of users who are gone are harmless: they are swept out of all sets together, not more often than this.
 SWEEP_EVERY: Final = timedelta(minutes=1)
 
@@ -61,9 +63,12 @@ def follow_all() -> None:
             log.exception("The identity log of workspace %s could not be followed", workspace_id)
 
 
-def follow(workspace_id: int, *, sweeping: bool = True) -> None:
-    """Do everything that the log says below the horizon. When another process does this already, nothing is done."""
-    with only_one(_LOCK, workspace_id) as mine:
+def follow(workspace_id: int, *, sweeping: bool = True, patience: float = 0.0) -> None:
+    """Do everything that the log says below the horizon.
+
+    When another process does this already, nothing is done, unless it ends within ``patience`` seconds.
+    """
+    with only_one(_LOCK, workspace_id, patience) as mine:
         if mine:
             IdentityCursor.objects.bulk_create([IdentityCursor(workspace_id=workspace_id)], ignore_conflicts=True)
             _come_home(workspace_id)
@@ -81,7 +86,7 @@ def follow_if_little(workspace_id: int) -> None:
     if connection.in_atomic_block or not 0 < _users_behind(workspace_id) <= LITTLE:
         return
     try:
-        follow(workspace_id, sweeping=False)
+        follow(workspace_id, sweeping=False, patience=PATIENCE_SECONDS)
     except Exception:
         log.exception("The identity log of workspace %s could not be followed", workspace_id)
 

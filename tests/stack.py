@@ -53,17 +53,25 @@ class Stack:
         """Start web server, sandbox and worker; returns when all of them answer."""
         self.flush_broker()
         settings.MIXPANEL_SANDBOX_URL = self.sandbox_url
-        web = self.web_url.removeprefix("http://")
-        self._run("web", "gunicorn", "brazeclone.wsgi", "--bind", web, "--threads", "8", "--no-control-socket")
+        self._run_web()
         self.start_sandbox()
         self.start_worker()
-        self._wait(lambda: _answers(f"{self.web_url}/admin/login/"), "web")
+        self._wait_for_web()
 
     def stop(self) -> None:
         """Kill everything: nothing may touch the database while it is emptied."""
         for name in list(self._processes):
             self._kill(name)
         settings.MIXPANEL_SANDBOX_URL = self._sandbox_url_before
+
+    def start_web(self) -> None:
+        """Start the web server and wait until it answers."""
+        self._run_web()
+        self._wait_for_web()
+
+    def kill_web(self) -> None:
+        """End the web server and its processes with SIGKILL, in the middle of whatever they answer."""
+        self._kill("web")
 
     def start_worker(self) -> None:
         """Start the Celery worker and wait until it takes messages."""
@@ -111,6 +119,13 @@ class Stack:
         """Copy the processes' logs, as evidence."""
         for log in self.directory.glob("*.log"):
             shutil.copy(log, directory)
+
+    def _run_web(self) -> None:
+        web = self.web_url.removeprefix("http://")
+        self._run("web", "gunicorn", "brazeclone.wsgi", "--bind", web, "--threads", "8", "--no-control-socket")
+
+    def _wait_for_web(self) -> None:
+        self._wait(lambda: _answers(f"{self.web_url}/admin/login/"), "web")
 
     def _run(self, name: str, *arguments: str) -> None:
         parent = os.getpid()
