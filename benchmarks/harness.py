@@ -80,7 +80,9 @@ def _set_up_django() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "brazeclone.settings")
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
     os.environ.setdefault("FIELD_ENCRYPTION_KEYS", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
-    os.environ |= {"DJANGO_DEBUG": "false", "ALLOWED_HOSTS": "127.0.0.1", "LOG_LEVEL": "WARNING"}
+    os.environ |= {"DJANGO_DEBUG": "false", "LOG_LEVEL": "WARNING"}
+    os.environ.setdefault("ALLOWED_HOSTS", "testserver")
+    os.environ.setdefault("PUBLIC_URL", "http://testserver")
     import django
     from django.core.management import call_command
 
