@@ -154,7 +154,6 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="labels of the measurements")
     options = parser.parse_args()
     print(harness.machine())
-    os.environ["PUBLIC_URL"] = "http://127.0.0.1"
     with harness.throw_away_servers(), Sink() as sink:
         from benchmarks.stored_events import empty, fill, make_current
         from workspaces.models import Workspace

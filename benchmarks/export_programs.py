@@ -21,6 +21,8 @@ from isal import igzip
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "brazeclone.settings")
 django.setup()
 
+from django.db import connection  # noqa: E402
+
 from currents import batches, delivery, log, outcomes  # noqa: E402
 from currents.destinations import Account, Encoded, Request, destination  # noqa: E402
 from currents.log import Position  # noqa: E402
@@ -49,9 +51,24 @@ def worker(current: Current, events: int, stages: Stages) -> int:
         done += len(flight.batch.events)
 
     delivery.Run._land = counting  # type: ignore[method-assign]
-    while delivery.deliver(current.pk, flush=True):
-        pass
+    while not _all_is_sent():
+        if not delivery.deliver(current.pk, flush=True):
+            time.sleep(0.01)  # another worker has the shards: Celery would call again
     return done
+
+
+def _all_is_sent() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT NOT EXISTS (
+                SELECT 1 FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
+                 WHERE EXISTS (SELECT 1 FROM currents_event e
+                                WHERE e.workspace_id = k.workspace_id AND e.shard = c.shard
+                                  AND (e.xid, e.id) > (c.xid, c.event)))
+            """
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def bare(current: Current, events: int, stages: Stages) -> int:

@@ -3,6 +3,7 @@
 import random
 import uuid
 from collections.abc import Iterator
+from itertools import islice
 
 import orjson
 from django.db import connection, transaction
@@ -18,22 +19,26 @@ USERS = 50_000
 _CHUNK = 20_000
 #: So many different payloads take turns: far more than fit in the compressor's window of 32 KB.
 _PAYLOADS = 5_000
-_COPY = "COPY currents_event (workspace_id, shard, event_id, event_type, time, external_user_id, payload) FROM STDIN"
+COPY = "COPY currents_event (workspace_id, shard, event_id, event_type, time, external_user_id, payload) FROM STDIN"
+COLUMNS = ("int8", "int2", "text", "text", "int8", "text", "text")
+Row = tuple[int, int, str, str, int, str, str]
 
 
 def fill(workspace: Workspace, number: int) -> None:
     """Append ``number`` events, many transactions' worth, by COPY; then let PostgreSQL look at what it has."""
-    rows = _rows(workspace.pk, random.Random(1))
-    users = [(f"user-{one:06d}", shard_of(f"user-{one:06d}", None)) for one in range(USERS)]
-    for start in range(0, number, _CHUNK):
-        with transaction.atomic(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-            copy.set_types(("int8", "int2", "text", "text", "int8", "text", "text"))
-            for index, (event_type, payload) in zip(range(start, min(start + _CHUNK, number)), rows, strict=False):
-                user, shard = users[index * 7919 % USERS]
-                event_id = f"00000000-0000-4000-8000-{index:012d}"
-                copy.write_row((workspace.pk, shard, event_id, event_type, START + index // 100, user, payload))
+    ready = _rows(workspace.pk, number, random.Random(1))
+    for _start in range(0, number, _CHUNK):
+        with transaction.atomic(), connection.cursor() as cursor, cursor.copy(COPY) as copy:
+            copy.set_types(COLUMNS)
+            for row in islice(ready, _CHUNK):
+                copy.write_row(row)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE currents_event")
+
+
+def rows(workspace_id: int, number: int, *, seed: int) -> list[Row]:
+    """``number`` rows of the log, for COPY."""
+    return list(_rows(workspace_id, number, random.Random(seed)))
 
 
 def empty() -> None:
@@ -64,11 +69,15 @@ def rewind(current: Current) -> None:
     current.cursors.update(xid=0, event=0, lease=None, leased_until=None, attempt=0, batch_limit=0)
 
 
-def _rows(workspace_id: int, chance: random.Random) -> Iterator[tuple[str, str]]:
+def _rows(workspace_id: int, number: int, chance: random.Random) -> Iterator[Row]:
     types = sorted(offered())
     pool = [_payload(types[index % len(types)], chance) for index in range(_PAYLOADS)]
-    while True:
-        yield from chance.sample(pool, len(pool))
+    users = [(user, shard_of(user, None)) for user in (f"user-{one:06d}" for one in range(USERS))]
+    for index in range(number):
+        event_type, payload = chance.choice(pool)
+        user, shard = users[index * 7919 % USERS]
+        event_id = f"00000000-0000-4000-8000-{index:012d}"
+        yield workspace_id, shard, event_id, event_type, START + index // 100, user, payload
 
 
 def _payload(event_type: str, chance: random.Random) -> tuple[str, str]:

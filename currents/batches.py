@@ -2,7 +2,6 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from django.utils.translation import gettext_noop
@@ -78,8 +77,11 @@ class BatchBuilder:
         try:
             return self.destination.encode(event, self.account)
         except Exception:
-            logger.exception("The event %s of the Current %s cannot be encoded", event.event_id, self.current.pk)
-            return Unsendable(gettext_noop("The event could not be put into the destination's form."), "event")
+            return self._defect(event)
+
+    def _defect(self, event: LoggedEvent) -> Unsendable:
+        logger.exception("The event %s of the Current %s cannot be encoded", event.event_id, self.current.pk)
+        return Unsendable(gettext_noop("The event could not be put into the destination's form."), "event")
 
     def _may_go_on(self, batch: Batch, page: list[LoggedEvent]) -> bool:
         """Whether the whole page went in, so that the next can follow."""
@@ -87,16 +89,19 @@ class BatchBuilder:
 
     def _add(self, batch: Batch, page: list[LoggedEvent], limit: int) -> bool:
         """Add events until the batch is full; False: some of the page are left for the next."""
-        encode, is_selected = self.encode, self._selected_on(page)
+        encode, account = self.destination.encode, self.account
         room = self.destination.max_bytes - 1
         passed, complete = None, False
-        for event in page:
-            if not is_selected(event):
+        for event, is_selected in zip(page, self._selected_on(page), strict=True):
+            if not is_selected:
                 self._skip(batch, event, Outcome.NOT_SELECTED)
             elif event.payload is None:
                 break  # selected since the page was read: it is read again, with its payload
             else:
-                encoded = encode(event)
+                try:
+                    encoded = encode(event, account)
+                except Exception:
+                    encoded = self._defect(event)
                 if isinstance(encoded, Encoded):
                     size = batch.size + len(encoded.body) + 1
                     if batch.bodies and (len(batch.bodies) >= limit or size > room):
@@ -116,13 +121,14 @@ class BatchBuilder:
             batch.oldest = batch.oldest or page[0].received_at
         return complete
 
-    def _selected_on(self, page: list[LoggedEvent]) -> Callable[[LoggedEvent], bool]:
-        """Whether an event of this page was selected at its time; asked once for each type, if it can be."""
+    def _selected_on(self, page: list[LoggedEvent]) -> list[bool]:
+        """Whether each event of a page was selected at its time; asked once for each type, if it can be."""
         includes = self.selections.includes
         if not page or not self.selections.is_one_between(page[0].xid, page[-1].xid):
-            return lambda event: includes(event.xid, event.event_type)
-        types = {name: includes(page[0].xid, name) for name in {event.event_type for event in page}}
-        return lambda event: types[event.event_type]
+            return [includes(event.xid, event.event_type) for event in page]
+        names = [event.event_type for event in page]
+        verdicts = {name: includes(page[0].xid, name) for name in set(names)}
+        return [verdicts[name] for name in names]
 
     @staticmethod
     def _skip(batch: Batch, event: LoggedEvent, outcome: Outcome) -> None:

@@ -109,9 +109,13 @@ class Run:
                 self._guard(flight.lease, partial(self._land, flight, future))
 
     def _take(self) -> list[Lease]:
-        """Further shards that are due, as long as there is room for their requests."""
+        """Further shards that are due, as long as there is room for their requests and nothing else to do.
+
+        Answers that wait for us come first: with them there is more to do than we can, and another worker can have the
+        shards.
+        """
         room = min(_TAKE, self.current.max_in_flight - len(self.flights))
-        if self.probing or self.refused or self._time_is_up() or room < 1:
+        if self.probing or self.refused or self._time_is_up() or room < 1 or any(one.done() for one in self.flights):
             return []
         return leases.take(self.current, self.token, room, full=self.target.max_events, flush=self.flush)
 

@@ -34,15 +34,15 @@ def due_currents(workspace_id: int | None = None) -> list[int]:
 
 
 def due_replays() -> list[int]:
-    """The ids of the running replays with a shard that is free and due, or with none left: one statement."""
+    """The ids of running replays that no worker is at, with a shard that is due or with none left: one statement."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT r.id FROM currents_replay r JOIN currents_current k ON k.id = r.current_id
              WHERE {AT_HOME_SQL} AND r.state = 'running' AND k.status = 'active'
                AND (NOT EXISTS (SELECT 1 FROM currents_cursor c WHERE c.replay_id = r.id)
-                 OR EXISTS (SELECT 1 FROM currents_cursor c
-                             WHERE c.replay_id = r.id AND c.next_try_at <= now() AND {FREE_SQL}))
+                 OR EXISTS (SELECT 1 FROM currents_cursor c WHERE c.replay_id = r.id AND c.next_try_at <= now())
+                AND NOT EXISTS (SELECT 1 FROM currents_cursor c WHERE c.replay_id = r.id AND NOT {FREE_SQL}))
              ORDER BY r.id
             """  # noqa: S608 - constants
         )

@@ -121,16 +121,19 @@ def lags_of(current_ids: Iterable[int], limit: int = LAG_LIMIT) -> dict[int, Lag
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT c.current_id, sum(w.wanted), bool_or(w.seen >= %(limit)s), min(w.oldest)
+            SELECT c.current_id, sum(w.wanted), COALESCE(bool_or(w.seen >= %(limit)s), false), min(w.oldest)
               FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
              CROSS JOIN LATERAL (
-                   SELECT count(*) AS seen,
-                          count(*) FILTER (WHERE {SELECTED_SQL}) AS wanted,
-                          min(e.received_at) FILTER (WHERE {SELECTED_SQL}) AS oldest
-                     FROM (SELECT event_type, received_at FROM currents_event
-                            WHERE workspace_id = k.workspace_id AND shard = c.shard AND (xid, id) > (c.xid, c.event)
-                              AND received_at >= %(since)s
-                            ORDER BY xid, id LIMIT %(limit)s) e) w
+                   -- Grouped first: a list of types is gone through for each type, and not for each event.
+                   SELECT sum(e.number) AS seen,
+                          COALESCE(sum(e.number) FILTER (WHERE {SELECTED_SQL}), 0) AS wanted,
+                          min(e.oldest) FILTER (WHERE {SELECTED_SQL}) AS oldest
+                     FROM (SELECT event_type, count(*) AS number, min(received_at) AS oldest
+                             FROM (SELECT event_type, received_at FROM currents_event
+                                    WHERE workspace_id = k.workspace_id AND shard = c.shard
+                                      AND (xid, id) > (c.xid, c.event) AND received_at >= %(since)s
+                                    ORDER BY xid, id LIMIT %(limit)s) waiting
+                            GROUP BY event_type) e) w
              WHERE c.current_id = ANY(%(ids)s) AND c.replay_id IS NULL
              GROUP BY c.current_id
             """,  # noqa: S608 - constants

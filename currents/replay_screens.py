@@ -31,7 +31,7 @@ class ReplayForm(forms.Form):
 
     begin = forms.DateTimeField(label=gettext_lazy("Events received from"), input_formats=FORMATS)
     end = forms.DateTimeField(
-        label=gettext_lazy("until"),
+        label=gettext_lazy("Until"),
         help_text=gettext_lazy("Left empty: until now."),
         input_formats=FORMATS,
         required=False,

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from currents import failures, leases, log, outcomes
 from currents.batches import Batch, BatchBuilder
-from currents.catalogue import catalogue
+from currents.catalogue import OTHERS, catalogue
 from currents.delivery import judge
 from currents.destinations import Account, Destination, Verdict, destination
 from currents.due import due_currents
@@ -26,7 +26,7 @@ from currents.log import LoggedEvent, Position, Stretch
 from currents.marks import marks
 from currents.models import SHARDS, Current, Cursor, Replay
 from currents.outcomes import LeaseLostError, Sent
-from currents.selections import SELECTED_SQL, Selections
+from currents.selections import Selections
 from currents.sending import send, timeout_seconds
 from workspaces.models import User
 
@@ -54,15 +54,17 @@ def preview(current: Current, start: datetime, end: datetime) -> Preview:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = '{_COUNT_TIMEOUT}'")
             cursor.execute(
-                f"""
+                """
                 SELECT count(*) FROM (
-                    SELECT 1 FROM currents_event e JOIN currents_current k ON k.id = %(current)s
+                    SELECT 1 FROM currents_event e
                      WHERE e.workspace_id = %(workspace)s AND e.received_at >= %(start)s AND e.received_at < %(end)s
-                       AND {SELECTED_SQL}
+                       AND (e.event_type = ANY(%(types)s::text[])
+                         OR %(others)s AND e.event_type <> ALL(%(known)s::text[]))
                      LIMIT %(limit)s) found
-                """,  # noqa: S608 - constants
+                """,
                 {
-                    "current": current.pk,
+                    "types": current.event_types,
+                    "others": OTHERS in current.event_types,
                     "workspace": current.workspace_id,
                     "start": start,
                     "end": end,

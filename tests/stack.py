@@ -73,17 +73,17 @@ class Stack:
         """End the web server and its processes with SIGKILL, in the middle of whatever they answer."""
         self._kill("web")
 
-    def start_worker(self) -> None:
-        """Start the Celery worker and wait until it takes messages."""
-        log = self._log("worker")
+    def start_worker(self, name: str = "worker") -> None:
+        """Start a Celery worker and wait until it takes messages; each name is one of its own."""
+        log = self._log(name)
         said_before = log.stat().st_size if log.exists() else 0
         options = ("--concurrency", "2", "--loglevel", "info", "--without-gossip", "--without-mingle")
-        self._run("worker", *_CELERY, "worker", *options)
-        self._wait(lambda: b" ready." in log.read_bytes()[said_before:], "worker")
+        self._run(name, *_CELERY, "worker", "--hostname", name, *options)
+        self._wait(lambda: b" ready." in log.read_bytes()[said_before:], name)
 
-    def kill_worker(self) -> None:
-        """End the worker and its processes with SIGKILL, in whatever they are doing."""
-        self._kill("worker")
+    def kill_worker(self, name: str = "worker") -> None:
+        """End a worker and its processes with SIGKILL, in whatever they are doing."""
+        self._kill(name)
 
     def start_beat(self, seconds: float = 1.0) -> None:
         """Start beat, with every enabled schedule due each ``seconds``."""
@@ -114,6 +114,20 @@ class Stack:
     def flush_broker(self) -> None:
         """Lose every message, as a broker that fails would."""
         redis.Redis.from_url(os.environ["REDIS_URL"]).flushall()
+
+    def restart_broker(self) -> None:
+        """Kill the broker, with every message that it holds, and wait until its keeper has started it again."""
+        broker = redis.Redis.from_url(os.environ["REDIS_URL"])
+        killed = int(broker.info("server")["process_id"])
+        os.kill(killed, signal.SIGKILL)
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            with suppress(redis.RedisError):
+                if int(broker.info("server")["process_id"]) != killed:
+                    return
+            if time.monotonic() > deadline:
+                raise RuntimeError("The broker does not start again.")
+            time.sleep(0.05)
 
     def keep_logs(self, directory: Path) -> None:
         """Copy the processes' logs, as evidence."""

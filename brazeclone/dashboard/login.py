@@ -1,6 +1,5 @@
 """The login form: who may come in is a matter of roles, not of Django's staff flag."""
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.forms import AuthenticationForm as PlainForm
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
@@ -18,8 +17,8 @@ class LoginForm(AuthenticationForm):
         "no_workspace": _("You are in no workspace. Ask an admin to add you in Settings > Team."),
     }
 
-    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
+    def confirm_login_allowed(self, user: User) -> None:
         """Raises ValidationError for a person who is inactive or in no workspace."""
         PlainForm.confirm_login_allowed(self, user)
-        if not isinstance(user, User) or not workspaces_of(user):
+        if not workspaces_of(user):
             raise ValidationError(self.error_messages["no_workspace"], code="no_workspace")
