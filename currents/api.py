@@ -35,6 +35,7 @@ class CurrentList(APIView):
 
     endpoint = "currents.list"
 
+    @openapi.current_list
     def get(self, request: Request) -> Response:
         found = Current.objects.filter(workspace=workspace_of(request)).order_by("name", "pk")
         return Response({"message": "success", "currents": [_summary(one) for one in found]})
@@ -45,6 +46,7 @@ class CurrentDetails(APIView):
 
     endpoint = "currents.details"
 
+    @openapi.current_details
     def get(self, request: Request) -> Response:
         current = _current(request)
         return Response(
@@ -66,6 +68,7 @@ class CurrentStatus(APIView):
 
     endpoint = "currents.status"
 
+    @openapi.current_status
     def get(self, request: Request) -> Response:
         [health] = monitoring.health([_current(request)])
         current = health.current

@@ -16,7 +16,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from currents import monitoring
+from currents import monitoring, openapi
 from currents.models import Current, Outcome, RequestTime
 from currents.monitoring import Health
 from workspaces.models import ApiKey
@@ -136,6 +136,7 @@ class MetricsView(APIView):
     permission_classes = [_MayRead]
     content_negotiation_class = _AnyFormat
 
+    @openapi.metrics
     def get(self, request: Request) -> HttpResponse:
         found = Current.objects.select_related("workspace").exclude(status=Current.Status.DRAFT).order_by("pk")
         if isinstance(request.auth, ApiKey):

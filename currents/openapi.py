@@ -1,8 +1,23 @@
 """What the event log's endpoint takes and answers (OpenAPI)."""
 
-from typing import Final
+from typing import Any, Final
 
-from workspaces.openapi import COUNT, NUMBER, SUCCESS, TEXT, describe, listing, shape
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+
+from workspaces.openapi import (
+    BOOLEAN,
+    COUNT,
+    NUMBER,
+    SUCCESS,
+    TEXT,
+    TIME,
+    Schema,
+    describe,
+    listing,
+    or_null,
+    query,
+    shape,
+)
 
 _EVENT: Final = shape(
     ["event_type", "id", "time", "user"],
@@ -22,4 +37,75 @@ events = describe(
         )
     },
     body=shape(events=listing(_EVENT)),
+)
+
+_SUMMARY: Final = {
+    "id": TEXT,
+    "name": TEXT,
+    "destination": TEXT,
+    "status": {"enum": ["draft", "active", "paused", "failed", "stopped"]},
+    "created_at": TIME,
+    "updated_at": TIME,
+    "launched_at": or_null(TIME),
+}
+_COUNTS: Final = {"type": "object", "additionalProperties": COUNT, "description": "Events by reason"}
+_DETAILS: Final = {
+    **_SUMMARY,
+    "contact_email": TEXT,
+    "options": {"type": "object"},
+    "event_types": listing(TEXT),
+    "transformations": {"type": "object"},
+    "flush_interval": NUMBER,
+    "requests_in_flight": COUNT,
+}
+_STATUS: Final = {
+    "id": TEXT,
+    "status": _SUMMARY["status"],
+    "failed_at": or_null(TIME),
+    "last_error": or_null(TEXT),
+    "lag": shape(
+        ["events", "more", "seconds", "oldest"],
+        closed=True,
+        events=COUNT,
+        more=BOOLEAN,
+        seconds=NUMBER,
+        oldest=or_null(TIME),
+    ),
+    "delivered": COUNT,
+    "failed": _COUNTS,
+    "skipped": _COUNTS,
+    "dead_letters": COUNT,
+    "last_request": or_null(
+        shape(
+            ["started_at", "milliseconds", "events", "status", "error"],
+            closed=True,
+            started_at=TIME,
+            milliseconds=COUNT,
+            events=COUNT,
+            status=or_null(COUNT),
+            error=or_null(TEXT),
+        )
+    ),
+}
+_CURRENT_ID: Final = query("current_id", {"type": "string", "format": "uuid"}, "From /currents/list", required=True)
+
+
+def _answer(description: str, **properties: Any) -> dict[int, tuple[str, Schema]]:
+    return {200: (description, shape(["message", *properties], closed=True, message=SUCCESS, **properties))}
+
+
+current_list = describe(
+    "currents_list",
+    "Currents",
+    _answer("All Currents, by name", currents=listing(shape(list(_SUMMARY), closed=True, **_SUMMARY))),
+)
+current_details = describe(
+    "currents_details", "Currents", _answer("How it is set up", **_DETAILS), parameters=[_CURRENT_ID]
+)
+current_status = describe("currents_status", "Currents", _answer("How it does", **_STATUS), parameters=[_CURRENT_ID])
+metrics = extend_schema(
+    operation_id="metrics",
+    tags=["Currents"],
+    auth=[{"restApiKey": []}],
+    responses={(200, "text/plain"): OpenApiResponse(TEXT, "The metrics in Prometheus' text format")},
 )
