@@ -78,15 +78,13 @@ def _come_home(place: LogCursor) -> None:
     event. If that is gone, it was older than everything that is still there.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT system_identifier, (SELECT xid FROM currents_event WHERE id = %s) FROM pg_control_system()
-            """,
-            [place.event],
-        )
-        cluster, xid = cursor.fetchone()
-    if place.cluster is not None and place.cluster != cluster:
-        place.xid = xid or 0
+        cursor.execute("SELECT system_identifier FROM pg_control_system()")
+        [cluster] = cursor.fetchone()
+        if place.cluster is not None and place.cluster != cluster:
+            # No index leads to an event by its id: this reads the whole log, once after a restore.
+            cursor.execute("SELECT xid FROM currents_event WHERE id = %s", [place.event])
+            found = cursor.fetchone()
+            place.xid = found[0] if found else 0
     place.cluster = cluster
 
 
