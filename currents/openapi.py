@@ -1,6 +1,6 @@
 """What the event log's endpoint takes and answers (OpenAPI)."""
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 
@@ -106,6 +106,6 @@ current_status = describe("currents_status", "Currents", _answer("How it does", 
 metrics = extend_schema(
     operation_id="metrics",
     tags=["Currents"],
-    auth=[{"restApiKey": []}],
+    auth=cast(Any, [{"restApiKey": []}]),
     responses={(200, "text/plain"): OpenApiResponse(TEXT, "The metrics in Prometheus' text format")},
 )
