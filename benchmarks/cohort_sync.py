@@ -76,7 +76,7 @@ def measure_sync(world: World, ids: Sequence[str], clients: int) -> float:
     bodies = world.pusher.bodies("half", ids, PER_REQUEST)
     size, wal = _database_size(), _wal()
     web, worker = world.web, world.worker
-    cpu = web.cpu_seconds(), worker.cpu_seconds(), harness.postgres_cpu_seconds()
+    cpu = web.cpu_seconds(), worker.cpu_seconds()
     start = time.perf_counter()
     took = world.pusher.push(bodies, clients)
     accepted = time.perf_counter() - start
@@ -89,9 +89,8 @@ def measure_sync(world: World, ids: Sequence[str], clients: int) -> float:
         f"  {len(bodies) / accepted:.0f} requests/s, {len(ids) / total:,.0f} ids/s,"
         f" request median {median(took) * 1000:.1f} ms with {clients} clients\n"
         f"  peak memory of a process: web {_mb(web.peak_memory())}, worker {_mb(worker.peak_memory())};"
+        f" processor: web {web.cpu_seconds() - cpu[0]:.1f} s, worker {worker.cpu_seconds() - cpu[1]:.1f} s;"
         f" {folds} folds\n"
-        f"  processor: web {web.cpu_seconds() - cpu[0]:.1f} s, worker {worker.cpu_seconds() - cpu[1]:.1f} s,"
-        f" PostgreSQL {harness.postgres_cpu_seconds() - cpu[2]:.1f} s\n"
         f"  database growth {_mb(_database_size() - size)}, written to its log {_mb(_wal() - wal)}"
     )
     return total
@@ -103,7 +102,7 @@ def measure_limit(world: World, ids: Sequence[str]) -> float:
 
     from profiles.sets import ProfileSet
 
-    start, cpu, postgres = time.perf_counter(), time.process_time(), harness.postgres_cpu_seconds()
+    start = time.perf_counter()
     members = ProfileSet()
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE benchmark_limit (members bytea)")
@@ -123,8 +122,7 @@ def measure_limit(world: World, ids: Sequence[str]) -> float:
                 cursor.execute("UPDATE benchmark_limit SET members = %s", [members.to_bytes()])
     seconds = time.perf_counter() - start
     assert len(members) == len(ids)
-    used = time.process_time() - cpu + harness.postgres_cpu_seconds() - postgres
-    print(f"limit: {seconds:.1f} s by plain SQL, {used:.1f} s of processor")
+    print(f"limit: {seconds:.1f} s by plain SQL")
     return seconds
 
 
