@@ -4,6 +4,7 @@ Done with Babel instead of the gettext tools, so that a machine needs nothing bu
 own catalogues lack are in ours too: the frame around the screens speaks the person's language as well.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -116,7 +117,7 @@ def compile_catalogue(language: str) -> Path:
     source = catalogue_path(language)
     target = source.with_suffix(".mo")
     if not target.exists() or target.stat().st_mtime <= source.stat().st_mtime:
-        part = target.with_suffix(".part")
+        part = target.with_suffix(f".{os.getpid()}")
         with part.open("wb") as file:
             write_mo(file, read_catalogue(language))
         part.replace(target)

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from brazeclone.messages import LANGUAGES, compile_catalogue
 from tests.browser import find_chromium
 from tests.stack import Stack
 
@@ -26,9 +27,11 @@ _has_failed = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hash passwords with one round: the hash says so itself, so every process can check it."""
+    """Hash passwords with one round (the hash says so itself: every process can check it); compile the catalogues."""
     config.addinivalue_line("markers", "soak: the long version of a test, run by `make soak`")
     PBKDF2PasswordHasher.iterations = 1
+    for language in LANGUAGES:
+        compile_catalogue(language)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -11,7 +11,6 @@ from django.utils import translation
 from playwright.sync_api import Locator, Page, expect
 
 from brazeclone.bootstrap import Shown, bootstrap
-from brazeclone.messages import compile_catalogue
 from sandbox import i18n
 from tests.stack import Stack
 
@@ -42,8 +41,6 @@ class HowTo:
     """A person who follows the how-to. ``say`` gives a text of the dashboard in their language, ``says`` Mixpanel's."""
 
     def __init__(self, stack: Stack, page: Page, language: str) -> None:
-        if language != "en":
-            compile_catalogue(language)
         self.stack, self.page, self.language = stack, page, language
         self.made: Shown = bootstrap(password=PASSWORD)
         self.says = i18n.translations(language).gettext

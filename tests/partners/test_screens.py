@@ -309,7 +309,7 @@ def test_matching_is_chosen(admin: Client, mixpanel: Partner) -> None:
         ({}, {"status": "incomplete", "problem": "timed_out"}, "Incomplete"),
         ({"archived_at": timezone.now()}, None, "Archived"),
         ({"sync": "dynamic", "paused_at": timezone.now()}, {"status": "failed"}, "Paused"),
-        ({"sync": "dynamic", "last_sync_at": timezone.now() - timedelta(minutes=29)}, None, "Up to date"),
+        ({"sync": "dynamic", "last_sync_at": timezone.now() - timedelta(minutes=15)}, None, "Up to date"),
     ],
 )
 def test_health(

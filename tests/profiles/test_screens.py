@@ -47,7 +47,7 @@ def test_it_works(client: Client, user: Profile, query: str) -> None:
     assert f"{SEARCH}{user.pk}/" in page
 
 
-@pytest.mark.parametrize("query", ["user", "user-2", "shop", "%", "\x00"])
+@pytest.mark.parametrize("query", ["user", "user-2", "shop", "%"])
 def test_nobody_is_found_by_another_text(client: Client, user: Profile, query: str) -> None:
     assert "Nobody found" in client.get(SEARCH, {"q": query}).content.decode()
 
