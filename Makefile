@@ -7,8 +7,9 @@ SOAK_KILLS ?= 50
 SOAK_USERS ?= 200000
 SOAK_EVENTS ?= 500000
 SOAK_EXAMPLES ?= 2000
+SOAK_IMPORT_MB ?= 499
 PYTEST_WORKERS ?= auto
-export SOAK_KILLS SOAK_USERS SOAK_EVENTS SOAK_EXAMPLES
+export SOAK_KILLS SOAK_USERS SOAK_EVENTS SOAK_EXAMPLES SOAK_IMPORT_MB
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -26,7 +27,7 @@ PRODUCTION := DJANGO_DEBUG=false ALLOWED_HOSTS=hub.example.com PUBLIC_URL=https:
 help:
 	@echo "make demo      run everything in one terminal (PORT=8000 SANDBOX_PORT=8001)"
 	@echo "make test      every check and test, as continuous integration runs them"
-	@echo "make soak      the long tests (SOAK_KILLS, SOAK_USERS, SOAK_EVENTS, SOAK_EXAMPLES)"
+	@echo "make soak      the long tests (SOAK_KILLS, SOAK_USERS, SOAK_EVENTS, SOAK_EXAMPLES, SOAK_IMPORT_MB)"
 	@echo "make lint      ruff; make format: let ruff put things right"
 	@echo "make types     mypy"
 	@echo "make lock      resolve the dependencies anew into requirements*.txt"

@@ -76,7 +76,7 @@ def measure_sync(world: World, ids: Sequence[str], clients: int) -> float:
     bodies = world.pusher.bodies("half", ids, PER_REQUEST)
     size, wal = _database_size(), _wal()
     web, worker = world.web, world.worker
-    cpu = web.cpu_seconds(), worker.cpu_seconds()
+    cpu = _processor(world)
     start = time.perf_counter()
     took = world.pusher.push(bodies, clients)
     accepted = time.perf_counter() - start
@@ -88,9 +88,8 @@ def measure_sync(world: World, ids: Sequence[str], clients: int) -> float:
         f" ({accepted:.1f} s until the last is accepted)\n"
         f"  {len(bodies) / accepted:.0f} requests/s, {len(ids) / total:,.0f} ids/s,"
         f" request median {median(took) * 1000:.1f} ms with {clients} clients\n"
-        f"  peak memory of a process: web {_mb(web.peak_memory())}, worker {_mb(worker.peak_memory())};"
-        f" processor: web {web.cpu_seconds() - cpu[0]:.1f} s, worker {worker.cpu_seconds() - cpu[1]:.1f} s;"
-        f" {folds} folds\n"
+        f"  peak memory of a process: web {_mb(web.peak_memory())}, worker {_mb(worker.peak_memory())}; {folds} folds\n"
+        f"  processor: {', '.join(f'{name} {now - cpu[name]:.1f} s' for name, now in _processor(world).items())}\n"
         f"  database growth {_mb(_database_size() - size)}, written to its log {_mb(_wal() - wal)}"
     )
     return total
@@ -257,6 +256,16 @@ def _check(world: World, expected: int) -> int:
     assert (len(cohort.members), cohort.size) == (expected, expected)
     assert sum(SyncRun.objects.filter(cohort=cohort).values_list("added", flat=True)) == expected
     return cohort.version
+
+
+def _processor(world: World) -> dict[str, float]:
+    """The processor time that each has used so far."""
+    return {
+        "web": world.web.cpu_seconds(),
+        "worker": world.worker.cpu_seconds(),
+        "PostgreSQL": harness.postgres_cpu_seconds(),
+        "client": time.process_time(),
+    }
 
 
 def _wait_until_folded() -> None:

@@ -6,13 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from brazeclone.launcher import identity, ports
+from tests.servers import answers
 
 START_TIMEOUT = 60.0
 LOGS = Path(__file__).resolve().parents[1] / ".data" / "benchmarks"
@@ -77,7 +76,7 @@ def started(*, web_workers: int = 2, web_threads: int = 4, tasks: int = 2) -> It
         stack.callback(web.stop)
         worker = Process("worker", *celery, "--concurrency", str(tasks))
         stack.callback(worker.stop)
-        _wait(web, lambda: _answers(f"http://{address}/users/track"))
+        _wait(web, lambda: answers(f"http://{address}/users/track"))
         _wait(worker, lambda: b" ready." in worker.log.read_bytes())
         yield f"http://{address}", web, worker
 
@@ -88,13 +87,3 @@ def _wait(process: Process, condition: Callable[[], bool]) -> None:
         if process.has_ended() or time.monotonic() > deadline:
             raise RuntimeError(f"It does not start:\n{process.log.read_text('utf-8', 'replace')[-4000:]}")
         time.sleep(0.05)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - an address of our own making
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code < 500
-    except OSError:
-        return False

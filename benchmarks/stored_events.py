@@ -66,7 +66,8 @@ def make_current(workspace: Workspace) -> Current:
 
 def rewind(current: Current) -> None:
     """Put all its cursors before the first event."""
-    current.cursors.update(xid=0, event=0, lease=None, leased_until=None, attempt=0, batch_limit=0)
+    uncounted = {"counted": 0, "counted_xid": None, "counted_event": None}
+    current.cursors.update(xid=0, event=0, lease=None, leased_until=None, attempt=0, batch_limit=0, **uncounted)
 
 
 def _rows(workspace_id: int, number: int, chance: random.Random) -> Iterator[Row]:

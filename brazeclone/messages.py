@@ -20,9 +20,9 @@ from django.conf import settings
 from django.utils.translation.template import templatize
 
 LANGUAGES: Final = ("ja",)
-SOURCES: Final = ("brazeclone", "workspaces", "currents", "profiles", "partners", "segments", "templates")
+SOURCES: Final = ("brazeclone", "workspaces", "currents", "profiles", "partners", "segments", "messaging", "templates")
 KEYWORDS: Final[dict[str, tuple[int | tuple[int, str], ...] | None]] = {
-    **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop"), None),
+    **dict.fromkeys(("_", "_now", "gettext", "gettext_lazy", "gettext_noop"), None),
     **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
     **dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3)),

@@ -5,7 +5,7 @@ Each app describes its own endpoints; what all of them share is added here.
 
 from typing import Any, Final
 
-from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
+from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.negotiation import DefaultContentNegotiation
 
@@ -33,9 +33,9 @@ _SHARED: Final = {
 
 
 class SchemaView(SpectacularAPIView):
-    """The description as JSON, or as YAML with ``?format=yaml``."""
+    """The description as JSON, also for who asks for ``application/json``, or as YAML with ``?format=yaml``."""
 
-    renderer_classes = [OpenApiJsonRenderer, OpenApiYamlRenderer]
+    renderer_classes = [OpenApiJsonRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer]
     content_negotiation_class = DefaultContentNegotiation
 
 
@@ -78,11 +78,10 @@ def _limit_headers() -> Schema:
 
 
 def _complete(method: str, operation: Schema) -> None:
-    has_key = any("restApiKey" in one for one in operation.get("security", ()))
     for status, response in operation["responses"].items():
-        if has_key and status.startswith("2"):
+        if status.startswith("2"):
             response.setdefault("headers", {}).update(_limit_headers())
     for status, (name, _) in _SHARED.items():
-        if (method == "get" and status in ("413", "415")) or (status == "429" and not has_key):
+        if method == "get" and status in ("413", "415"):
             continue
         operation["responses"].setdefault(status, {"$ref": f"#/components/responses/{name}"})

@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "profiles.apps.ProfilesConfig",
     "partners.apps.PartnersConfig",
     "segments.apps.SegmentsConfig",
+    "messaging.apps.MessagingConfig",
 ]
 
 MIDDLEWARE = [
@@ -148,9 +149,20 @@ CELERY_TIMEZONE = "UTC"
 # Where uploaded files lie until they are worked off: one directory for all web servers and workers.
 IMPORT_DIR = Path(env.str("IMPORT_DIR", default=env.str("BRAZECLONE_DATA_DIR", str(BASE_DIR / ".data")) + "/imports"))
 
+# --- Exports of users ---
+# Where the files of exports lie until they are downloaded: one directory for all web servers and workers.
+EXPORT_DIR = Path(env.str("EXPORT_DIR", default=env.str("BRAZECLONE_DATA_DIR", str(BASE_DIR / ".data")) + "/exports"))
+# A file can be downloaded for so long after it is complete; then it is deleted.
+EXPORT_KEPT_HOURS = env.int("EXPORT_KEPT_HOURS", default=4)
+
 # --- Cohorts ---
 # How many waiting identifiers a reader folds itself; above that it shows what is stored and says how many wait.
 FOLD_ON_READ_LIMIT = env.int("FOLD_ON_READ_LIMIT", default=20_000)
+# How many events that came in by /currents/events a reader of a segment has counted first; above that it says how many
+# wait.
+COUNT_ON_READ_LIMIT = env.int("COUNT_ON_READ_LIMIT", default=4_000)
+# Members of cohorts that each process keeps in its memory, in bytes: a cohort of 1.5 of 10 million users takes 1.25 MB.
+COHORT_CACHE_BYTES = env.int("COHORT_CACHE_BYTES", default=32 * 1024 * 1024)
 # Requests of one export are one run when the gap between two of them is below this many seconds.
 SYNC_RUN_GAP = env.int("SYNC_RUN_GAP", default=60)
 # With one data import key; Braze documents this limit.
@@ -159,6 +171,18 @@ DYNAMIC_SYNC_INTERVAL = env.int("DYNAMIC_SYNC_INTERVAL", default=15 * 60)
 WEBHOOK_SESSION_TIMEOUT = env.int("WEBHOOK_SESSION_TIMEOUT", default=6 * 3600)
 MIXPANEL_QUERY_TIMEOUT = env.int("MIXPANEL_QUERY_TIMEOUT", default=60)
 MIXPANEL_QUERIES_PER_HOUR = env.int("MIXPANEL_QUERIES_PER_HOUR", default=60)
+
+# --- Segments: sets of users that filters were found to match, in Valkey (segments/leaf_cache.py) ---
+# A set lives so many seconds at most, also while its data does not change; 0 keeps none.
+SEGMENT_CACHE_SECONDS = env.int("SEGMENT_CACHE_SECONDS", default=600)
+# All of them together take so many bytes at most; the oldest make room. One takes up to an eighth of that.
+SEGMENT_CACHE_BYTES = env.int("SEGMENT_CACHE_BYTES", default=64 * 1024 * 1024)
+# Where data changes all the time, that is so many times in so many seconds, a set is used though it has changed, until
+# it is so many seconds old. For so long, too, a filter over relative days keeps its set.
+SEGMENT_CACHE_BUSY_CHANGES = env.int("SEGMENT_CACHE_BUSY_CHANGES", default=60)
+SEGMENT_CACHE_BUSY_SECONDS = env.int("SEGMENT_CACHE_BUSY_SECONDS", default=60)
+# A filter that takes longer than so many milliseconds is estimated while its exact number is on its way.
+SEGMENT_ESTIMATE_AFTER = env.int("SEGMENT_ESTIMATE_AFTER", default=120)
 
 # --- Currents ---
 EVENT_RETENTION_DAYS = env.int("EVENT_RETENTION_DAYS", default=30)

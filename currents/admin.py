@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import orjson
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, DELETION
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 from django.views.decorators.http import require_POST
 
 from currents import dead_letters, lifecycle, monitoring, replays, retention, tasks, trial
@@ -25,8 +25,7 @@ from currents.models import Current, DeadLetter
 from currents.replay_screens import ReplayScreens, replays_of, target_or_404
 from currents.transformations import Transformation
 from currents.wakeup import send
-from workspaces.admin_base import may, needs, workspace_in
-from workspaces.models import User
+from workspaces.admin_base import may, needs, person_in, workspace_in
 from workspaces.roles import Action
 
 if TYPE_CHECKING:
@@ -77,6 +76,7 @@ class CurrentAdmin(ReplayScreens):
             self.route("<int:pk>/act/", require_POST(self.act_view), "act"),
             self.route("<int:pk>/delete/", require_POST(self.delete_draft_view), "delete"),
             self.route("<int:pk>/dead-letters/", require_POST(self.letters_view), "letters"),
+            self.route("<int:pk>/dead-letters/<int:letter>/payload.json", self.payload_view, "payload"),
             *self.replay_urls(),
         ]
 
@@ -105,9 +105,9 @@ class CurrentAdmin(ReplayScreens):
             said = _("Give a number of days from %(least)s to %(most)s.")
             messages.error(request, said % {"least": limits.days, "most": limits.most})
         else:
-            said = _("What waits is kept for at most %(days)s days.") % {"days": int(given)}
-            self.log(request, workspace, said)
-            messages.success(request, said)
+            kept = gettext_noop("What waits is kept for at most %(days)s days.")
+            self.log(request, workspace, kept, days=int(given))
+            messages.success(request, _(kept) % {"days": int(given)})
         return HttpResponseRedirect(reverse("admin:currents_current_changelist"))
 
     # --- The form ------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ class CurrentAdmin(ReplayScreens):
         saved = current or Current(
             workspace=workspace_in(request),
             destination=form.target.slug,
-            created_by=cast(User, request.user),
+            created_by=person_in(request),
         )
         with transaction.atomic():
             form.apply(saved)
@@ -166,13 +166,13 @@ class CurrentAdmin(ReplayScreens):
 
     def _note(self, request: HttpRequest, saved: Current, *, is_new: bool, launch: bool) -> None:
         if is_new:
-            self.log(request, saved, _("Created."), ADDITION)
+            self.log(request, saved, gettext_noop("Created."), ADDITION)
         if launch:
-            said = _("Launched. Events from now on are delivered.")
+            said = gettext_lazy("Launched. Events from now on are delivered.")
         elif saved.status in Current.KEEPS:
-            said = _("Saved. The choice of events counts for events from now on.")
+            said = gettext_lazy("Saved. The choice of events counts for events from now on.")
         else:
-            said = _("Saved as a draft. It can be launched later.")
+            said = gettext_lazy("Saved as a draft. It can be launched later.")
         if launch or not is_new:
             self.log(request, saved, said)
         messages.success(request, said)
@@ -235,10 +235,8 @@ class CurrentAdmin(ReplayScreens):
         return self.screen(request, "currents/page.html", context)
 
     def _letters(self, current: Current) -> dict[str, Any]:
-        newest = list(current.dead_letters.order_by("-created_at", "-id")[:LETTERS_SHOWN])
-        pretty = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
         return {
-            "letters": [(one, orjson.dumps(one.payload, option=pretty).decode()) for one in newest],
+            "letters": dead_letters.newest(current, LETTERS_SHOWN),
             "letter_count": current.dead_letters.count(),
             "kept_days": dead_letters.KEPT_DAYS,
         }
@@ -256,7 +254,7 @@ class CurrentAdmin(ReplayScreens):
         except LifecycleError as error:
             messages.error(request, str(error.reason))
         else:
-            self.log(request, current, str(said))
+            self.log(request, current, said)
             messages.success(request, said)
         return HttpResponseRedirect(reverse("admin:currents_current_page", args=[pk]))
 
@@ -267,10 +265,19 @@ class CurrentAdmin(ReplayScreens):
         if current.status in Current.KEEPS:
             messages.error(request, _("Stop the Current before you delete it."))
             return HttpResponseRedirect(reverse("admin:currents_current_page", args=[pk]))
-        self.log(request, current, _("Deleted."), DELETION)
+        self.log(request, current, gettext_noop("Deleted."), DELETION)
         current.delete()
         messages.success(request, _("Deleted."))
         return HttpResponseRedirect(reverse("admin:currents_current_changelist"))
+
+    @needs(Action.MANAGE_CURRENTS)
+    def payload_view(self, request: HttpRequest, pk: int, letter: int) -> HttpResponse:
+        """The payload of one dead letter, as a file: those that are too long for the page."""
+        current: Current = self.get(request, pk=pk)
+        found = get_object_or_404(current.dead_letters.defer("source"), pk=letter)
+        answer = HttpResponse(dead_letters.pretty(found.payload), content_type="application/json")
+        answer["Content-Disposition"] = f'attachment; filename="dead-letter-{letter}.json"'
+        return answer
 
     @needs(Action.MANAGE_CURRENTS)
     def letters_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -287,11 +294,11 @@ class CurrentAdmin(ReplayScreens):
             letters = letters.filter(pk=int(one) if one.isdecimal() and len(one) < 19 else 0)
         if action == "retry":
             number = dead_letters.ask_retry(letters)
-            said = _("To be sent again: %(number)s.") % {"number": number}
+            said = gettext_noop("To be sent again: %(number)s.")
             send(tasks.deliver, current.pk)
         else:
             number = dead_letters.discard(letters)
-            said = _("Discarded: %(number)s.") % {"number": number}
-        self.log(request, current, said)
-        messages.success(request, said)
+            said = gettext_noop("Discarded: %(number)s.")
+        self.log(request, current, said, number=number)
+        messages.success(request, _(said) % {"number": number})
         return HttpResponseRedirect(reverse("admin:currents_current_page", args=[pk]) + "#dead-letters")

@@ -95,8 +95,8 @@ class BatchBuilder:
         for event, is_selected in zip(page, self._selected_on(page), strict=True):
             if not is_selected:
                 self._skip(batch, event, Outcome.NOT_SELECTED)
-            elif event.payload is None:
-                break  # selected since the page was read: it is read again, with its payload
+            elif not event.payload:
+                break  # selected since the page was read, or there was no room for it: it is read with the next page
             else:
                 try:
                     encoded = encode(event, account)

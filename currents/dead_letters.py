@@ -1,12 +1,15 @@
 """Dead letters: events that the destination refused for good. A person retries or discards them."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import orjson
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextField
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
 from currents.batches import BatchBuilder
@@ -17,9 +20,40 @@ from currents.outcomes import add_counts, source_event
 from currents.sending import send
 
 KEPT_DAYS = 30
-_GROUP = 500
+#: A payload of more bytes is not on the Current's page: an event may have 900 KB, and a page shows a hundred.
+SHOWN_BYTES = 4096
+_PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+#: Letters of one request: at first few, since each may be large; then as many as have room.
+_FIRST, _MOST = 20, 500
+_GROUP_BYTES = 8 * 1024 * 1024
 
 Letter = tuple[int, LoggedEvent]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A dead letter as people see it; ``payload`` is None where it is too long for a page."""
+
+    letter: DeadLetter
+    payload: str | None
+
+
+def newest(current: Current, limit: int) -> list[Shown]:
+    """The newest dead letters of a Current, without what would make its page long. One statement."""
+    rows = current.dead_letters.defer("payload", "source").order_by("-created_at", "-id")
+    # Only what is stored small is looked at: its length is known once it is decompressed.
+    short = RawSQL(
+        """CASE WHEN pg_column_size(payload) <= %s AND octet_length(payload::text) <= %s THEN payload::text END""",
+        [SHOWN_BYTES, SHOWN_BYTES],
+        output_field=TextField(),
+    )
+    found = rows.annotate(short=short)[:limit]
+    return [Shown(one, None if one.short is None else pretty(orjson.loads(one.short))) for one in found]
+
+
+def pretty(payload: object) -> str:
+    """A payload as JSON that people can read."""
+    return orjson.dumps(payload, option=_PRETTY).decode()
 
 
 def ask_retry(letters: QuerySet[DeadLetter]) -> int:
@@ -38,12 +72,15 @@ def retry(current: Current, builder: BatchBuilder) -> None:
     Those that go in disappear, the others stay with the destination's latest reason. When the destination gives no
     verdict on them (it is down, say) they wait for the next run.
     """
-    while letters := _take(current):
+    number = _FIRST
+    while letters := _take(current, number):
         if not _send(current, builder, letters):
             return
+        size = sum(len(event.payload or b"") for _id, event in letters)
+        number = min(_MOST, max(1, _GROUP_BYTES * len(letters) // max(1, size)))
 
 
-def _take(current: Current) -> list[Letter]:
+def _take(current: Current, number: int) -> list[Letter]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -55,7 +92,7 @@ def _take(current: Current) -> list[Letter]:
               FROM asked WHERE d.id = asked.id
             RETURNING d.id, d.source
             """,
-            [current.pk, _GROUP, settings.CURRENTS_LEASE_SECONDS],
+            [current.pk, number, settings.CURRENTS_LEASE_SECONDS],
         )
         return [(letter_id, source_event(source)) for letter_id, source in sorted(cursor.fetchall())]
 

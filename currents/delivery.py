@@ -35,6 +35,8 @@ _TAKE = 2
 #: How many batches it sends of a shard before another has its turn.
 _BATCHES_PER_LEASE = 8
 _REQUESTS_KEPT = 200
+#: Further shards wait while so many bytes are under way: thirteen batches of ordinary events, or two of the largest.
+_BYTES_IN_FLIGHT = 24 * 1000 * 1000
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,16 @@ class Run:
         Answers that wait for us come first: with them there is more to do than we can, and another worker can have the
         shards.
         """
-        room = min(_TAKE, self.current.max_in_flight - len(self.flights))
+        room = min(_TAKE, self.current.max_in_flight - len(self.flights), self._room_for_bytes())
         if self.probing or self.refused or self._time_is_up() or room < 1 or any(one.done() for one in self.flights):
             return []
         return leases.take(self.current, self.token, room, full=self.target.max_events, flush=self.flush)
+
+    def _room_for_bytes(self) -> int:
+        """For how many further batches there is room in memory, if they are like the largest under way."""
+        sizes = [flight.batch.size for flight in self.flights.values()]
+        largest = max(sizes, default=0)
+        return int((_BYTES_IN_FLIGHT - sum(sizes)) / largest) if largest else _TAKE
 
     def _time_is_up(self) -> bool:
         return time.monotonic() >= self.ends

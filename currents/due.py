@@ -3,16 +3,17 @@
 from django.db import connection
 
 from currents.destinations import destinations
-from currents.leases import FREE_SQL, WORK_WAITS_SQL, work_waits
 from currents.log import AT_HOME_SQL
+from currents.waiting import FREE_SQL, WORK_WAITS_SQL, remember, work_waits
 
 
 def due_currents(workspace_id: int | None = None) -> list[int]:
-    """The ids of the Currents (of one workspace, or of all) that a worker should look at: two statements.
+    """The ids of the Currents (of one workspace, or of all) that a worker should look at: three statements.
 
     Active ones with a free shard that has work or a dead letter to retry, Failed ones whose probe is due.
     """
-    waits = work_waits(full=min(one.max_events for one in destinations()))
+    waits = work_waits(workspace_id=workspace_id, full=min(one.max_events for one in destinations()))
+    remember(waits)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -28,7 +29,7 @@ def due_currents(workspace_id: int | None = None) -> list[int]:
                  OR k.status = 'failed' AND (k.probe_at IS NULL OR k.probe_at <= now()))
              ORDER BY k.id
             """,  # noqa: S608 - constants
-            {"workspace": workspace_id, **waits},
+            waits,
         )
         return [current_id for (current_id,) in cursor.fetchall()]
 

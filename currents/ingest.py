@@ -53,14 +53,17 @@ def store_events(workspace_id: int, events: Sequence[NewEvent]) -> Stored:
     for one in events:
         first_by_id.setdefault(one.event_id, one)
     with transaction.atomic():
-        new = _claim(workspace_id, list(first_by_id))
+        new = claim_ids(workspace_id, list(first_by_id))
         fresh = [one for event_id, one in first_by_id.items() if event_id in new]
         append_events(workspace_id, fresh, from_outside=True)
     return Stored(stored=len(new), repeated=len(events) - len(new))
 
 
-def _claim(workspace_id: int, event_ids: list[str]) -> set[str]:
-    """Note ids as received; returns those that were not yet. Sorted, so that two batches cannot wait for each other."""
+def claim_ids(workspace_id: int, event_ids: Sequence[str]) -> set[str]:
+    """Note ids as received, in the caller's transaction; returns those that were not yet, since EVENT_RETENTION_DAYS.
+
+    Sorted, so that two batches cannot wait for each other. One statement; none for no ids.
+    """
     if not event_ids:
         return set()
     with connection.cursor() as cursor:

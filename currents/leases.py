@@ -13,27 +13,10 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from currents.log import AT_HOME_SQL, HORIZON_SQL, Position
-from currents.marks import marks
+from currents.log import AT_HOME_SQL, Position
 from currents.models import SHARDS, Current, Replay
+from currents.waiting import FREE_SQL, WORK_WAITS_SQL, remember, work_waits
 
-#: A cursor is worth a worker's time: its oldest waiting event has waited long enough, or a full batch waits.
-#: Wants the parameters of ``work_waits``; c is the cursor, k its Current.
-WORK_WAITS_SQL = f"""
-    COALESCE(
-        (SELECT e.received_at FROM currents_event e
-          WHERE e.workspace_id = k.workspace_id AND e.shard = c.shard AND e.received_at >= %(since)s
-            AND (e.xid, e.id) > (c.xid, c.event) AND e.xid < {HORIZON_SQL}
-          ORDER BY e.xid, e.id LIMIT 1) <= now()
-             - CASE WHEN %(flush)s THEN 0 ELSE COALESCE(k.flush_interval, %(interval)s) END * interval '1 second'
-        OR EXISTS (SELECT 1 FROM currents_event e
-          WHERE e.workspace_id = k.workspace_id AND e.shard = c.shard AND e.received_at >= %(since)s
-            AND (e.xid, e.id) > (c.xid, c.event) AND e.xid < {HORIZON_SQL}
-          ORDER BY e.xid, e.id OFFSET %(full)s - 1 LIMIT 1),
-        false)
-"""  # noqa: S608 - constants
-#: Nobody holds the cursor c.
-FREE_SQL = "(c.lease IS NULL OR c.leased_until <= now())"
 #: How many requests of a Current are under way. A replay's is counted where somebody has set a limit: with as many
 #: requests as there are shards it takes none from live delivery.
 _IN_FLIGHT_SQL = f"""
@@ -72,9 +55,11 @@ def take(current: Current, token: UUID, limit: int, *, full: int, flush: bool = 
     """Lease at most ``limit`` shards of an active Current that have work, the longest unserved first.
 
     Together with other workers' leases they stay within the Current's requests in flight. ``full`` is the size of a
-    full batch; with ``flush`` a part batch counts as work however young it is.
+    full batch; with ``flush`` a part batch counts as work however young it is. Two statements, and one more when fewer
+    than ``limit`` have work: it remembers how much waits on the others.
     """
-    return _take(
+    waits = work_waits(current.pk, full=full, flush=flush)
+    taken = _take(
         f"""
         SELECT c.id FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
          WHERE c.current_id = %(current)s AND c.replay_id IS NULL AND k.status = 'active' AND c.next_try_at <= now()
@@ -85,8 +70,11 @@ def take(current: Current, token: UUID, limit: int, *, full: int, flush: bool = 
         """,  # noqa: S608 - constants
         current,
         token,
-        {"limit": limit, **work_waits(current.pk, full=full, flush=flush)},
+        {"limit": limit, **waits},
     )
+    if len(taken) < limit:
+        remember(waits)
+    return taken
 
 
 def take_for_probe(current: Current, token: UUID) -> list[Lease]:
@@ -123,29 +111,6 @@ def take_for_replay(replay: Replay, current: Current, token: UUID) -> list[Lease
         token,
         {"replay": replay.pk},
     )
-
-
-def work_waits(current_id: int | None = None, *, full: int, flush: bool = False) -> dict[str, Any]:
-    """The parameters of WORK_WAITS_SQL for the cursors of one Current, or of all: one statement.
-
-    ``since`` is where the hindmost of them stands: what was received before, in older partitions, is not looked at.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT COALESCE(min(c.xid), 0) FROM currents_cursor c JOIN currents_current k ON k.id = c.current_id
-             WHERE c.replay_id IS NULL AND k.status <> 'stopped'
-               AND (%(current)s::bigint IS NULL OR c.current_id = %(current)s)
-            """,
-            {"current": current_id},
-        )
-        hindmost = int(cursor.fetchone()[0])
-    return {
-        "since": marks().since(hindmost),
-        "interval": settings.CURRENTS_FLUSH_INTERVAL,
-        "full": full,
-        "flush": flush,
-    }
 
 
 def renew(leases: Iterable[Lease]) -> None:

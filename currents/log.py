@@ -6,7 +6,7 @@ the oldest transaction that is still running (the *horizon*), in (xid, id) order
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,6 +32,11 @@ AT_HOME_SQL = """NOT EXISTS (
      WHERE system_identifier <> (SELECT system_identifier FROM pg_control_system()))"""
 
 _NO_XID = 2**63 - 1
+#: What a page of the log may bring along without being asked for its size: 2,000 of these are 16 MB.
+_SMALL_SQL = "pg_column_size(e.payload) < 8192 AND pg_column_compression(e.payload) IS NULL"
+#: Larger payloads are loaded until a page has so many bytes of them: more than a request may hold.
+LARGE_BYTES = 11 * 1024 * 1024
+_FIRST_LARGE, _MOST_LARGE = 8, 500
 _COPY = """COPY currents_event
     (workspace_id, shard, event_id, event_type, time, external_user_id, payload, from_outside) FROM STDIN"""
 _COLUMNS = ("int8", "int2", "text", "text", "int8", "text", "text", "bool")
@@ -80,7 +85,7 @@ class Stretch:
 class LoggedEvent(NamedTuple):
     """An event as read from the log; times in seconds since 1970.
 
-    ``payload`` is undecoded JSON; None when its type was not asked for.
+    ``payload`` is undecoded JSON; None when its type was not asked for, NOT_LOADED when the page has no room for it.
     """
 
     id: int
@@ -98,6 +103,8 @@ class LoggedEvent(NamedTuple):
         return Position(self.xid, self.id)
 
 
+#: Stands for a payload that is to be read with the next page.
+NOT_LOADED = b""
 _as_event: Callable[[tuple[Any, ...]], LoggedEvent] = partial(tuple.__new__, LoggedEvent)
 
 
@@ -154,10 +161,12 @@ def read(
     """At most ``limit`` events of a shard after a position, in order, all of them below the horizon.
 
     One statement, two for a reader that is days behind. Every type is returned; ``payload`` comes along for ``types``
-    only (None: for all). With ``stretch`` only what lies in it.
+    only (None: for all). Large payloads cost a few statements more, and a page holds LARGE_BYTES of them: the first
+    always, those that have no room are NOT_LOADED. With ``stretch`` only what lies in it.
     """
+    wanted = None if types is None else frozenset(types)
     place: dict[str, Any] = {
-        "wanted": None if types is None else list(types),
+        "wanted": None if wanted is None else list(wanted),
         "workspace": workspace_id,
         "shard": shard,
         "since": max(marks().since(after.xid), stretch.start) if stretch else marks().since(after.xid),
@@ -169,7 +178,40 @@ def read(
     if len(events) < limit:
         after = events[-1].position if events else after
         events += _read({**place, "limit": limit - len(events), "after": after}, None)
-    return events
+    return _with_large(place, events, wanted)
+
+
+def _with_large(
+    place: Mapping[str, Any], events: list[LoggedEvent], wanted: frozenset[str] | None
+) -> list[LoggedEvent]:
+    """``events`` with the large payloads that they still lack, as far as there is room."""
+    lacking = [one for one in events if one.payload is None and (wanted is None or one.event_type in wanted)]
+    if not lacking:
+        return events
+    found: dict[int, bytes] = dict.fromkeys((one.id for one in lacking), NOT_LOADED)
+    size, start, number = 0, 0, _FIRST_LARGE
+    while start < len(lacking) and size < LARGE_BYTES:
+        loaded = _payloads(place, lacking[start : start + number])
+        found |= loaded
+        size += sum(map(len, loaded.values()))
+        start += number
+        # As many as there is room for if they go on like this.
+        number = min(_MOST_LARGE, max(1, (LARGE_BYTES - size) * start // max(1, size)))
+    return [one._replace(payload=found[one.id]) if one.id in found else one for one in events]
+
+
+def _payloads(place: Mapping[str, Any], events: Sequence[LoggedEvent]) -> dict[int, bytes]:
+    """The payloads of these events of one shard, by id. One statement."""
+    with raw_cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT e.id, e.payload FROM unnest(%(xids)s::bigint[], %(ids)s::bigint[]) AS w (xid, id)
+              JOIN currents_event e ON e.xid = w.xid AND e.id = w.id
+             WHERE e.workspace_id = %(workspace)s AND e.shard = %(shard)s AND e.received_at >= %(since)s
+            """,
+            {**place, "xids": [one.xid for one in events], "ids": [one.id for one in events]},
+        )
+        return dict(cursor.fetchall())
 
 
 def _read(place: dict[str, Any], window: Mark | None) -> list[LoggedEvent]:
@@ -190,7 +232,8 @@ def _read(place: dict[str, Any], window: Mark | None) -> list[LoggedEvent]:
             f"""
             SELECT e.id, e.xid, e.event_id, e.event_type, e.time, e.external_user_id,
                    date_part('epoch', e.received_at),
-                   CASE WHEN %(wanted)s::text[] IS NULL OR e.event_type = ANY(%(wanted)s::text[]) THEN e.payload END
+                   CASE WHEN (%(wanted)s::text[] IS NULL OR e.event_type = ANY(%(wanted)s::text[])) AND {_SMALL_SQL}
+                        THEN e.payload END
               FROM currents_event e
              WHERE e.workspace_id = %(workspace)s AND e.shard = %(shard)s
                AND (e.xid, e.id) > (%(xid)s, %(event)s) AND e.xid < {HORIZON_SQL} AND e.xid < %(end_xid)s

@@ -244,6 +244,7 @@ class Cursor(models.Model):
     Everything up to (``xid``, ``event``) is done with. ``lease`` is the token of the worker that holds the shard until
     ``leased_until``; a free shard keeps the moment at which it was let go, and the longest free one is served first.
     ``batch_limit`` is how many events the next request may hold while a refused batch is split; 0: as many as fit.
+    ``counted`` events wait up to (``counted_xid``, ``counted_event``), null: none (``currents.waiting``).
     """
 
     current = models.ForeignKey(Current, models.CASCADE, related_name="cursors")
@@ -251,6 +252,9 @@ class Cursor(models.Model):
     shard = models.SmallIntegerField()
     xid = models.BigIntegerField(default=0)
     event = models.BigIntegerField(default=0)
+    counted = models.IntegerField(default=0)
+    counted_xid = models.BigIntegerField(null=True)
+    counted_event = models.BigIntegerField(null=True)
     lease = models.UUIDField(null=True)
     leased_until = models.DateTimeField(null=True)
     attempt = models.IntegerField(default=0)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from currents import log
 from currents.catalogue import catalogue
 from currents.marks import marks
-from currents.models import Current, Cursor, DeadLetter, DeliveryCount, Outcome, RequestTime
+from currents.models import SHARDS, Current, Cursor, DeadLetter, DeliveryCount, Outcome, RequestTime
 from currents.selections import SELECTED_SQL
 
 SKIPS = (Outcome.NO_EXTERNAL_ID, Outcome.TOO_OLD, Outcome.TOO_LARGE, Outcome.NOT_SELECTED)
@@ -23,6 +23,8 @@ CHARTED_SKIPS = frozenset(SKIPS) - {Outcome.NOT_SELECTED}
 #: Waiting events are counted exactly up to this many for each shard: on a Current's page, and in lists.
 LAG_LIMIT = 5_000
 LIST_LAG_LIMIT = 1_000
+#: A list looks at so many events altogether, and the less closely at each Current.
+_LIST_EVENTS = 64_000
 #: An open transaction is worth a word when it holds events back for longer than this.
 HELD_BACK = timedelta(seconds=5)
 HOURS = 48
@@ -110,7 +112,8 @@ def health(currents: Sequence[Current]) -> list[Health]:
 def rows(currents: Sequence[Current]) -> list[Row]:
     """The list's rows: a fixed number of statements whatever the number of Currents."""
     ids = [one.pk for one in currents]
-    lags, errors, days = lags_of(ids, LIST_LAG_LIMIT), _errors(ids), _days(ids)
+    limit = min(LIST_LAG_LIMIT, max(50, _LIST_EVENTS // (SHARDS * max(1, len(ids)))))
+    lags, errors, days = lags_of(ids, limit), _errors(ids), _days(ids)
     return [Row(one, lags.get(one.pk, Lag()), days[one.pk], one.failure or errors.get(one.pk, "")) for one in currents]
 
 

@@ -8,15 +8,15 @@ from workspaces.openapi import (
     BOOLEAN,
     COUNT,
     NUMBER,
-    SUCCESS,
     TEXT,
     TIME,
-    Schema,
     describe,
     listing,
     or_null,
     query,
     shape,
+    success,
+    whole,
 )
 
 _EVENT: Final = shape(
@@ -25,15 +25,21 @@ _EVENT: Final = shape(
     id={"type": "string", "minLength": 1, "maxLength": 200},
     time={**NUMBER, "minimum": 0},
     user=shape(user_id=TEXT, external_user_id=TEXT, device_id=TEXT, timezone=TEXT),
-    properties={"type": "object"},
+    properties={
+        "type": "object",
+        "description": "The fields of the type, as the storage or the Mixpanel schema names them. Of behaviors,"
+        " `app_version` beside `app_id` tells which version of the app was used, for segments to filter by; of install"
+        " attributions `campaign`, `adgroup` and `ad` may stand beside `source`.",
+    },
 )
 events = describe(
     "currents_events",
     "Currents",
     {
-        200: (
+        200: success(
             "Stored; an event that came before is not stored again",
-            shape(["message", "stored", "repeated"], closed=True, message=SUCCESS, stored=COUNT, repeated=COUNT),
+            stored=COUNT,
+            repeated=COUNT,
         )
     },
     body=shape(events=listing(_EVENT)),
@@ -63,9 +69,7 @@ _STATUS: Final = {
     "status": _SUMMARY["status"],
     "failed_at": or_null(TIME),
     "last_error": or_null(TEXT),
-    "lag": shape(
-        ["events", "more", "seconds", "oldest"],
-        closed=True,
+    "lag": whole(
         events=COUNT,
         more=BOOLEAN,
         seconds=NUMBER,
@@ -76,9 +80,7 @@ _STATUS: Final = {
     "skipped": _COUNTS,
     "dead_letters": COUNT,
     "last_request": or_null(
-        shape(
-            ["started_at", "milliseconds", "events", "status", "error"],
-            closed=True,
+        whole(
             started_at=TIME,
             milliseconds=COUNT,
             events=COUNT,
@@ -89,20 +91,17 @@ _STATUS: Final = {
 }
 _CURRENT_ID: Final = query("current_id", {"type": "string", "format": "uuid"}, "From /currents/list", required=True)
 
-
-def _answer(description: str, **properties: Any) -> dict[int, tuple[str, Schema]]:
-    return {200: (description, shape(["message", *properties], closed=True, message=SUCCESS, **properties))}
-
-
 current_list = describe(
     "currents_list",
     "Currents",
-    _answer("All Currents, by name", currents=listing(shape(list(_SUMMARY), closed=True, **_SUMMARY))),
+    {200: success("All Currents, by name", currents=listing(whole(**_SUMMARY)))},
 )
 current_details = describe(
-    "currents_details", "Currents", _answer("How it is set up", **_DETAILS), parameters=[_CURRENT_ID]
+    "currents_details", "Currents", {200: success("How it is set up", **_DETAILS)}, parameters=[_CURRENT_ID]
 )
-current_status = describe("currents_status", "Currents", _answer("How it does", **_STATUS), parameters=[_CURRENT_ID])
+current_status = describe(
+    "currents_status", "Currents", {200: success("How it does", **_STATUS)}, parameters=[_CURRENT_ID]
+)
 metrics = extend_schema(
     operation_id="metrics",
     tags=["Currents"],

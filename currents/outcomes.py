@@ -17,6 +17,7 @@ from currents.destinations import Answer, Destination, Refusal, Unsendable
 from currents.leases import Lease
 from currents.log import LoggedEvent
 from currents.models import Cursor, DeadLetter, Outcome, RequestTime
+from currents.waiting import NOT_COUNTED_SQL
 
 #: A destination that asks for more is asked again after this many seconds all the same.
 RETRY_AFTER_LIMIT = 3600.0
@@ -56,6 +57,7 @@ _PASS_SQL = f"""
     WITH moved AS (
         UPDATE currents_cursor c
            SET xid = %(xid)s, event = %(event)s, attempt = 0, batch_limit = %(batch_limit)s, next_try_at = now(),
+               {NOT_COUNTED_SQL},
                first_failure_at = NULL, last_error = '', lease = CASE WHEN goes_on THEN c.lease END,
                leased_until = now() + CASE WHEN goes_on THEN %(seconds)s ELSE 0 END * interval '1 second'
           FROM (SELECT %(keep)s AND (status = 'active' OR %(probing)s) AS goes_on

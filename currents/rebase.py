@@ -1,17 +1,33 @@
-"""After a dump and restore the log's transaction ids come from another cluster, and the new one does not continue them.
+"""After a dump and restore the logs' transaction ids come from another cluster, and the new one does not continue them.
 
-The new cluster may count lower than the log does: what is written from then on would come before what is there. So
-everything old is shifted, all by the same distance, to below what the new cluster has reached; its order stays.
+The new cluster may count lower than the logs do: what is written from then on would come before what is there. So
+everything old is shifted, all by the same distance, to below what the new cluster has reached; its order stays. Other
+apps that keep transaction ids, in a log or a cursor of their own, register them here.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from django.db import connection, transaction
-from django.db.models import F
 
 from currents.log import horizon, needs_rebase
-from currents.models import Current, Cursor, Event, EventSelection, LogMark, Replay
+from currents.models import LogMark
+from currents.waiting import NOT_COUNTED_SQL
+
+
+@dataclass(frozen=True)
+class Xids:
+    """Transaction ids in ``column`` of ``table``, in the rows of the old cluster: those that meet ``condition`` (SQL).
+
+    It may use the parameters ``restored_at``, and ``old``: the old cluster's identifier. ``also`` is set beside; it may
+    use ``new``, the identifier of the present cluster.
+    """
+
+    table: str
+    column: str
+    condition: str
+    also: str = ""
 
 
 @dataclass(frozen=True)
@@ -21,6 +37,21 @@ class Rebased:
     needed: bool
     events: int = 0
     shift: int = 0
+
+
+_RUNS: Final = "current_id IN (SELECT id FROM currents_current WHERE status IN ('active', 'paused', 'failed'))"
+_EVENTS: Final = Xids("currents_event", "xid", "received_at < %(restored_at)s")
+_registered: list[Xids] = [
+    _EVENTS,
+    Xids("currents_cursor", "xid", _RUNS, also=NOT_COUNTED_SQL),
+    Xids("currents_eventselection", "from_xid", _RUNS),
+    Xids("currents_replay", "end_xid", "state = 'running'"),
+]
+
+
+def register(*tables: Xids) -> None:
+    """Have these shifted too; apps do it when they are ready."""
+    _registered.extend(one for one in tables if one not in _registered)
 
 
 def stamp() -> None:
@@ -33,40 +64,43 @@ def stamp() -> None:
 
 
 def rebase(restored_at: datetime) -> Rebased:
-    """Bring log, cursors and selections into the present cluster's numbers. All of it or, on an error, nothing.
+    """Bring logs, cursors and selections into the present cluster's numbers. All of it or, on an error, nothing.
 
     ``restored_at`` parts what was restored from what was logged in the new cluster since.
     """
     if not needs_rebase():
         return Rebased(needed=False)
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE currents_event, currents_cursor IN SHARE ROW EXCLUSIVE MODE")
-        shift = _distance(restored_at)
-        events = _shift_all(restored_at, shift) if shift > 0 else 0
+    with transaction.atomic(), connection.cursor() as cursor:
+        tables = ", ".join(dict.fromkeys(one.table for one in _registered))
+        cursor.execute(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
+        parameters = {"restored_at": restored_at, **_clusters(cursor)}
+        shift = max(0, _highest(cursor, parameters) - horizon() + 1)
+        shifted = {one: _shift(cursor, one, {**parameters, "shift": shift}) for one in _registered}
+        LogMark.objects.all().delete()
         stamp()
-    return Rebased(needed=True, events=events, shift=max(0, shift))
+    return Rebased(needed=True, events=shifted[_EVENTS] if shift else 0, shift=shift)
 
 
-def _distance(restored_at: datetime) -> int:
-    """How far the highest old id lies at or above what the new cluster has reached."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT GREATEST((SELECT max(xid) FROM currents_event WHERE received_at < %s),
-                            (SELECT max(xid) FROM currents_cursor),
-                            (SELECT max(from_xid) FROM currents_eventselection), 0)
-            """,
-            [restored_at],
-        )
-        highest = int(cursor.fetchone()[0])
-    return highest - horizon() + 1
+def _clusters(cursor: Any) -> dict[str, int]:
+    cursor.execute("SELECT system_identifier FROM currents_logcluster")
+    old = cursor.fetchone()[0]
+    cursor.execute("SELECT system_identifier FROM pg_control_system()")
+    return {"old": old, "new": cursor.fetchone()[0]}
 
 
-def _shift_all(restored_at: datetime, shift: int) -> int:
-    running = Current.objects.filter(status__in=Current.KEEPS)
-    Cursor.objects.filter(current__in=running).update(xid=F("xid") - shift)
-    EventSelection.objects.filter(current__in=running).update(from_xid=F("from_xid") - shift)
-    Replay.objects.filter(state=Replay.State.RUNNING).update(end_xid=F("end_xid") - shift)
-    LogMark.objects.all().delete()
-    return Event.objects.filter(received_at__lt=restored_at).update(xid=F("xid") - shift)
+def _highest(cursor: Any, parameters: dict[str, Any]) -> int:
+    """The highest transaction id of the old cluster."""
+    each = ", ".join(
+        f"(SELECT max({one.column}) FROM {one.table} WHERE {one.condition})"  # noqa: S608 - names of ours
+        for one in _registered
+    )
+    cursor.execute(f"SELECT GREATEST({each}, 0)", parameters)
+    return int(cursor.fetchone()[0])
+
+
+def _shift(cursor: Any, one: Xids, parameters: dict[str, Any]) -> int:
+    if not parameters["shift"] and not one.also:
+        return 0
+    changes = ", ".join(filter(None, [f"{one.column} = {one.column} - %(shift)s", one.also]))
+    cursor.execute(f"UPDATE {one.table} SET {changes} WHERE {one.condition}", parameters)  # noqa: S608 - names of ours
+    return int(cursor.rowcount)

@@ -1,6 +1,6 @@
 """The screens of a replay: choose the stretch, see how many events that is, start it, watch it."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
@@ -17,8 +17,7 @@ from currents.models import Current, Replay
 from currents.partitions import partitions
 from currents.tasks import replay
 from currents.wakeup import send
-from workspaces.admin_base import WorkspaceAdmin, needs
-from workspaces.models import User
+from workspaces.admin_base import WorkspaceAdmin, needs, person_in
 from workspaces.roles import Action
 
 REPLAYS_SHOWN = 5
@@ -75,12 +74,12 @@ class ReplayScreens(WorkspaceAdmin):
             found = replays.preview(current, begin, end or timezone.now())
             return self._replay_form(request, current, form, preview=found)
         try:
-            made = replays.start(current, begin, end, cast(User, request.user))
+            made = replays.start(current, begin, end, person_in(request))
         except LifecycleError as error:
             form.add_error(None, str(error.reason))
             return self._replay_form(request, current, form, status=400)
         send(replay, made.pk)
-        said = _("The replay has begun.")
+        said = gettext_lazy("The replay has begun.")
         self.log(request, current, said)
         messages.success(request, said)
         return HttpResponseRedirect(reverse("admin:currents_current_page", args=[pk]) + "#replays")

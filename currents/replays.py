@@ -114,11 +114,9 @@ def start(current: Current, begin: datetime, end: datetime | None = None, user: 
 
 def cancel(current: Current) -> None:
     """End the running replay; what it has sent stays sent. Raises LifecycleError when none is running."""
-    with transaction.atomic():
-        running = Replay.objects.select_for_update().filter(current=current, state=Replay.State.RUNNING).first()
-        if running is None:
-            raise LifecycleError(_("No replay is running."))
-        _end(running, Replay.State.CANCELLED)
+    running = Replay.objects.filter(current=current, state=Replay.State.RUNNING).first()
+    if running is None or not _end(running, Replay.State.CANCELLED):
+        raise LifecycleError(_("No replay is running."))
 
 
 def run(replay_id: int, seconds: float = RUN_SECONDS) -> bool:
@@ -223,6 +221,12 @@ class _Builder(BatchBuilder):
         self.selections = Selections((0,), (self.types,), self.selections.transformations)
 
 
-def _end(replay: Replay, state: str) -> None:
+@transaction.atomic
+def _end(replay: Replay, state: str) -> bool:
+    """End a running replay. False: it has ended meanwhile.
+
+    Its cursors come before its own row, as they do for a worker that settles a batch: so neither waits for the other.
+    """
     replay.cursors.all().delete()
-    Replay.objects.filter(pk=replay.pk).update(state=state, finished_at=Now())
+    running = Replay.objects.filter(pk=replay.pk, state=Replay.State.RUNNING)
+    return bool(running.update(state=state, finished_at=Now()))

@@ -1,4 +1,4 @@
-"""What is deleted in time: partitions of the log that every Current has passed, received ids, old dead letters.
+"""What is deleted in time: partitions of the log that every Current has passed, received ids, old dead letters, hours.
 
 A partition goes when its day lies EVENT_RETENTION_DAYS back and no cursor of a Current that is not stopped lies before
 its end. Else it is kept, and the contact is told, until its workspace's cap: then what waits in it is counted as lost,
@@ -7,7 +7,7 @@ the contact is told that too, and the cursor goes on behind it.
 
 import logging
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -17,18 +17,22 @@ from django.utils import timezone
 from currents import marks, notices
 from currents.catalogue import catalogue
 from currents.dead_letters import KEPT_DAYS
-from currents.leases import FREE_SQL
 from currents.log import HORIZON_SQL
 from currents.models import Current, EventKeeping, Notice, Outcome
 from currents.outcomes import add_counts
 from currents.partitions import REST, Partition, drop, make_ahead, partitions
 from currents.selections import SELECTED_SQL
+from currents.waiting import FREE_SQL, NOT_COUNTED_SQL
 from workspaces.models import Workspace
 
 logger = logging.getLogger(__name__)
 
 #: Rows of one statement: a transaction of ours never lasts long.
 CHUNK = 10_000
+#: Counts are kept by the hour for so many days; what is older is one sum for each outcome, so that totals stay.
+COUNTS_KEPT_DAYS = 90
+#: The hour under which that sum is kept.
+_BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
 #: How often the contact is reminded that events are kept past their time.
 _REMIND = timedelta(days=7)
 
@@ -144,7 +148,27 @@ def purge(chunk: int = CHUNK) -> int:
         pass
     while _purge_chunk("currents_notice", "created_at", now - timedelta(days=KEPT_DAYS), chunk):
         pass
+    _sum_up_counts(now - timedelta(days=COUNTS_KEPT_DAYS))
     return events
+
+
+def _sum_up_counts(before: datetime) -> None:
+    """Put the counts of hours before that moment together: one statement, so that no total is ever seen halfway."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH gone AS (
+                DELETE FROM currents_deliverycount WHERE hour < %(before)s AND hour > %(first)s
+                RETURNING current_id, outcome, hour, count, example)
+            INSERT INTO currents_deliverycount AS c (current_id, hour, outcome, count, example)
+            SELECT current_id, %(first)s, outcome, sum(count),
+                   COALESCE((array_agg(example ORDER BY hour DESC) FILTER (WHERE example <> ''))[1], '')
+              FROM gone GROUP BY current_id, outcome ORDER BY current_id, outcome
+            ON CONFLICT (current_id, hour, outcome) DO UPDATE SET count = c.count + EXCLUDED.count,
+                example = CASE WHEN EXCLUDED.example <> '' THEN EXCLUDED.example ELSE c.example END
+            """,
+            {"before": before, "first": _BEFORE},
+        )
 
 
 def _warn(held: Held, now: datetime) -> None:
@@ -198,7 +222,7 @@ def _pass(cursor_id: int, place: tuple[int, int], to: tuple[int, int]) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE currents_cursor c SET xid = %s, event = %s
+            UPDATE currents_cursor c SET xid = %s, event = %s, {NOT_COUNTED_SQL}
              WHERE c.id = %s AND (c.xid, c.event) = (%s, %s) AND {FREE_SQL}
             """,  # noqa: S608 - a constant
             [*to, cursor_id, *place],

@@ -11,6 +11,9 @@ SCHEDULES = [
     ),
     Schedule("currents-log", "currents.keep_log", 600, _("Make the event log's next days, and drop the old ones.")),
     Schedule(
-        "currents-purge", "currents.purge", 3600, _("Delete received ids and dead letters that are past their time.")
+        "currents-purge",
+        "currents.purge",
+        3600,
+        _("Delete received ids, dead letters and hourly counts that are past their time."),
     ),
 ]

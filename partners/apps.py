@@ -8,10 +8,16 @@ class PartnersConfig(AppConfig):
     verbose_name = _("Partner Integrations")
 
     def ready(self) -> None:
+        from currents import rebase
         from partners import panels  # noqa: F401 - registers with the floor below
+        from profiles import live
         from workspaces.data_points import name_sources
 
         name_sources(_cohorts_of)
+        live.register_follower("partners_identitycursor")
+        rebase.register(
+            rebase.Xids("partners_identitycursor", "xid", "cluster = %(old)s", also="cluster = %(new)s"),
+        )
 
 
 def _cohorts_of(source: str) -> str | None:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from partners.models import Cohort
 from partners.wakeup import wake_up_once
+from workspaces.binary import binary_cursor
 
 ID_LIMIT = 512
 #: The name of the task that folds one cohort.
@@ -87,10 +88,10 @@ def _append(
     where: str, named: Sequence[Any], source: Cohort.Source, groups: Sequence[Group], session_id: str = ""
 ) -> bool:
     # One statement, and not the ORM's: with it this would be half of what a request costs.
-    with connection.cursor() as cursor:
+    with binary_cursor() as cursor:
         cursor.execute(
             "INSERT INTO partners_cohortchange (cohort_id, source, session_id, identifiers, changes)"  # noqa: S608
-            f" SELECT id, %s, %s, %s, %s FROM partners_cohort WHERE {where} RETURNING cohort_id",
+            f" SELECT id, %s::text, %s::text, %s, %s FROM partners_cohort WHERE {where} RETURNING cohort_id",
             [str(source), session_id, count(groups), encode(groups), *named],
         )
         found = cursor.fetchone()

@@ -146,7 +146,7 @@ def _next_requests(cohort: Cohort, before: int | None) -> list[Request]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT id, source, session_id, received_at, changes FROM (
+            SELECT id, source, session_id, received_at, identifiers = 0, changes FROM (
                 SELECT *, sum(identifiers) OVER (ORDER BY id) - identifiers AS before FROM (
                     SELECT * FROM partners_cohortchange
                     WHERE cohort_id = %s AND copy_id IS NULL AND id < coalesce(%s, 9223372036854775807)
@@ -156,8 +156,8 @@ def _next_requests(cohort: Cohort, before: int | None) -> list[Request]:
             [cohort.pk, before, ROWS_AT_ONCE, IDENTIFIERS_AT_ONCE],
         )
         return [
-            Request(row_id, Arrival(source, session_id, received_at), changes)
-            for row_id, source, session_id, received_at, changes in cursor.fetchall()
+            Request(row_id, Arrival(source, session_id, received_at, is_empty), changes)
+            for row_id, source, session_id, received_at, is_empty, changes in cursor.fetchall()
         ]
 
 

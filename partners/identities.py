@@ -232,6 +232,7 @@ def _names(profile_ids: Sequence[int]) -> Collection[Identifier]:
             """
             SELECT 'external_id', '', external_id FROM profiles_profile
              WHERE id = ANY(%(ids)s) AND external_id IS NOT NULL
+            UNION ALL SELECT 'external_id', '', external_id FROM profiles_deprecatedid WHERE profile_id = ANY(%(ids)s)
             UNION ALL SELECT 'email', '', email FROM profiles_profile WHERE id = ANY(%(ids)s) AND email <> ''
             UNION ALL SELECT 'alias', label, name FROM profiles_alias WHERE profile_id = ANY(%(ids)s)
             UNION ALL SELECT 'device', '', d.device_id FROM profiles_device d JOIN profiles_profile p

@@ -1,16 +1,18 @@
 """Is this user in the cohort, and why: the runs that added or removed them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from django.db.models import Q
 
-from partners.models import Cohort, RunSets, SyncRun, UnmatchedId
+from partners.models import Cohort, SyncRun, UnmatchedId
 from profiles.models import Profile
-from profiles.sets import ProfileSet
+from profiles.sets import ProfileSet, set_cursor
 
 #: An email can name many users; so many are shown.
 SHOWN = 20
+#: Of one user's steps, so many are shown: the newest.
+STEPS_SHOWN = 50
 
 
 @dataclass
@@ -31,12 +33,13 @@ class Found:
 
 
 def look_up(cohort: Cohort, members: ProfileSet, text: str) -> Found:
-    """Look for ``text`` as external id, braze id, alias name, device id or email, compared exactly."""
+    """Look for ``text`` as external id (also a deprecated one), braze id, alias name, device id or email, exactly."""
     workspace_id = cohort.integration.workspace_id
     names = (
         Q(external_id=text)
         | Q(braze_id=text)
         | Q(email=text)
+        | Q(pk__in=_ids("deprecated_ids", "external_id", workspace_id, text))
         | Q(pk__in=_ids("aliases", "name", workspace_id, text))
         | Q(pk__in=_ids("devices", "device_id", workspace_id, text))
     )
@@ -55,10 +58,29 @@ def _ids(relation: str, column: str, workspace_id: int, text: str) -> Iterable[i
 
 
 def _explain(cohort: Cohort, people: list[Person]) -> None:
+    """Find everybody's steps: the sets of thousands of runs are looked into, and only the runs found are loaded."""
     if not people:
         return
-    for sets in RunSets.objects.filter(run__cohort=cohort).select_related("run").order_by("-run_id").iterator(100):
+    found: list[tuple[Person, int, bool]] = []
+    for run_id, added, removed in _sets(cohort):
         for person in people:
-            for was_added, ids in ((False, sets.removed), (True, sets.added)):
-                if person.profile.pk in ids:
-                    person.steps.append((sets.run, was_added))
+            found += [(person, run_id, False)] * (person.profile.pk in removed)
+            found += [(person, run_id, True)] * (person.profile.pk in added)
+    runs = SyncRun.objects.in_bulk({run_id for _person, run_id, _was_added in found})
+    for person, run_id, was_added in found:
+        if run_id in runs and len(person.steps) < STEPS_SHOWN:
+            person.steps.append((runs[run_id], was_added))
+
+
+def _sets(cohort: Cohort) -> Iterator[tuple[int, ProfileSet, ProfileSet]]:
+    """(run, whom it added, whom it removed) of the cohort's runs, the newest first."""
+    with set_cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT s.run_id, s.added, s.removed FROM partners_runsets s JOIN partners_syncrun r ON r.id = s.run_id
+             WHERE r.cohort_id = %s ORDER BY s.run_id DESC
+            """,
+            [cohort.pk],
+        )
+        while rows := cursor.fetchmany(500):
+            yield from rows

@@ -1,33 +1,40 @@
 """Finding the users that identifiers name: a fixed number of queries, whatever the number of identifiers.
 
 Braze: partner cohort import. External ids, aliases and emails are compared exactly, case and white space included;
-a device names anonymous profiles only.
+a device names anonymous profiles only. An external id that was renamed still names its user until it is removed
+(Braze: external ID migration).
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from django.db import connection
 
 from partners.changes import ALIAS, DEVICE, EMAIL, EXTERNAL_ID, Group, Identifier, identifier_of
 from profiles.sets import ProfileSet
+from workspaces.binary import binary_cursor
 
 #: The query for one value, by kind. OFFSET 0 keeps it as it is: an index probe for each value, which is two to four
 #: times as fast as joining the table to as many values as one fold has.
 _NAMED = {
-    EXTERNAL_ID: "SELECT id FROM profiles_profile WHERE workspace_id = %(workspace)s AND external_id = w.value",
+    # Hardly any workspace has deprecated ids: whether this one has is asked once, not for each value.
+    EXTERNAL_ID: "SELECT id FROM profiles_profile WHERE workspace_id = %(workspace)s AND external_id = w.value"
+    " UNION ALL SELECT profile_id FROM profiles_deprecatedid"
+    " WHERE (SELECT EXISTS (SELECT 1 FROM profiles_deprecatedid WHERE workspace_id = %(workspace)s))"
+    " AND workspace_id = %(workspace)s AND external_id = w.value",
     ALIAS: "SELECT profile_id AS id FROM profiles_alias"
     " WHERE workspace_id = %(workspace)s AND label = w.label AND name = w.value",
     DEVICE: "SELECT p.id FROM profiles_device d JOIN profiles_profile p ON p.id = d.profile_id"
     " WHERE d.workspace_id = %(workspace)s AND d.device_id = w.value AND p.external_id IS NULL",
     EMAIL: "SELECT id FROM profiles_profile WHERE workspace_id = %(workspace)s AND email <> '' AND email = w.value",
 }
-# The place of each value and the profile that it names, end to end in one value: a row for each would cost ten times
-# as much. Sorted, so that neighbours in the index are probed one after the other.
+# The place of each value and the profile that it names (32 bits each), end to end in one value: a row for each would
+# cost ten times as much. Sorted, so that neighbours in the index are probed one after the other; in memory.
+_SORT_IN_MEMORY = "SET LOCAL work_mem = '64MB'"
 _FIND = """
-    SELECT string_agg(int8send(w.place) || int8send(p.id), '')
+    SELECT string_agg(int8send(w.place << 32 | p.id), '')
     FROM (SELECT * FROM unnest({arrays}) WITH ORDINALITY AS w ({names}, place) ORDER BY {names}) AS w
     CROSS JOIN LATERAL ({named} OFFSET 0) AS p"""
 
@@ -91,7 +98,7 @@ def find_profiles(workspace_id: int, identifiers: Iterable[Identifier]) -> dict[
 
 
 def _pairs(workspace_id: int, kind: str, values: Sequence[Any]) -> tuple[Any, Any]:
-    """(places, profile ids) of all matches, in the order of the places: the numbers of the values from 0 on."""
+    """(places, profile ids) of all matches, in the order of the places (the numbers of the values, from 0 on)."""
     if kind not in _NAMED or not values:
         return _NONE, _NONE
     names = ("label", "value") if kind == ALIAS else ("value",)
@@ -102,11 +109,12 @@ def _pairs(workspace_id: int, kind: str, values: Sequence[Any]) -> tuple[Any, An
         array, parameters[name], parameters["separator_" + name] = _array(name, column)
         arrays.append(array)
     query = _FIND.format(arrays=", ".join(arrays), names=", ".join(names), named=_NAMED[kind])
-    with connection.cursor() as cursor:
+    with binary_cursor() as cursor:
+        if len(values) >= _MANY and connection.in_atomic_block:
+            cursor.execute(_SORT_IN_MEMORY)
         cursor.execute(query, parameters)
-        pairs = np.frombuffer(cursor.fetchone()[0] or b"", dtype=">i8").astype(np.int64).reshape(-1, 2)
-    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
-    return pairs[:, 0] - 1, pairs[:, 1]
+        pairs = np.sort(np.frombuffer(cursor.fetchone()[0] or b"", dtype=">i8").astype(np.int64))
+    return (pairs >> 32) - 1, pairs & _LOW_BITS
 
 
 def _array(name: str, values: Sequence[str]) -> tuple[str, Any, str]:
@@ -115,8 +123,11 @@ def _array(name: str, values: Sequence[str]) -> tuple[str, Any, str]:
     for separator in _SEPARATORS:
         joined = separator.join(values)
         if joined and joined.count(separator) == len(values) - 1:
-            return f"string_to_array(%({name})s, %(separator_{name})s)", joined, separator
+            return f"string_to_array(%({name})s::text, %(separator_{name})s::text)", joined, separator
     return f"%({name})s::text[]", list(values), ""
 
 
+#: From so many values on, their sort would not fit PostgreSQL's default memory.
+_MANY: Final = 10_000
+_LOW_BITS: Final = 0xFFFFFFFF
 _NONE: Any = np.empty(0, dtype=np.int64)

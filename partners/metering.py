@@ -1,83 +1,45 @@
-"""How many requests come with each data import key: the rate limit, and the counts on the partner's page.
+"""The rate limit of data import keys, and how much each is used, for the partner's page.
 
-They are counted in Valkey, an hour (UTC) at a time, so that a request costs no write to the database; a task stores the
-counts. While Valkey cannot be reached nothing is counted and nothing is refused: a limit must not stop a sync.
-Braze: API limits, 250,000 requests an hour.
+``workspaces.rate_limits`` counts; a task stores its counts an hour at a time. Braze: API limits, 250,000 an hour.
 """
 
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
-from redis import RedisError
-from rest_framework import exceptions, status
 
 from partners.models import DataImportKey, KeyUse
-from workspaces.valkey import ask
+from workspaces import rate_limits
+from workspaces.rate_limits import Limit
 
 KEPT: Final = timedelta(days=90)
 HOUR: Final = 3_600
 
 
-class TooManyRequests(exceptions.APIException):
-    """429, with the seconds until the next hour begins as ``Retry-After``."""
-
-    status_code = status.HTTP_429_TOO_MANY_REQUESTS
-    default_code = "too_many_requests"
-
-    def __init__(self, wait: int) -> None:
-        super().__init__(
-            f"Rate limit exceeded: {settings.PARTNER_REQUESTS_PER_HOUR:,} requests an hour are allowed with one data"
-            f" import key. Retry in {wait} seconds."
-        )
-        self.wait = wait
+def import_limit() -> Limit:
+    """The limit of one data import key, for everything that is sent with it."""
+    return Limit("imports", settings.PARTNER_REQUESTS_PER_HOUR, HOUR)
 
 
-def admit(key: DataImportKey) -> None:
-    """Count a request with ``key``. Raises TooManyRequests when this hour's are used up."""
-    now = int(time.time())
-    if _count(key.pk, now // HOUR) > settings.PARTNER_REQUESTS_PER_HOUR:
-        raise TooManyRequests(HOUR - now % HOUR)
+def admit(key: DataImportKey, view: Any) -> None:
+    """Count a request with ``key`` that ``view`` answers. Raises TooManyRequests when this hour's are used up."""
+    rate_limits.admit(key.pk, import_limit(), view)
 
 
 def store_counts() -> None:
     """Store the counts of this hour and the one before. Safe to repeat: a count never gets smaller."""
     this_hour = int(time.time()) // HOUR
     for hour in (this_hour - 1, this_hour):
-        _store(hour, counts_of(hour))
-
-
-def counts_of(hour: int) -> dict[int, int]:
-    """How many requests came with each key (by primary key) in an hour, numbered since 1970; {} without Valkey."""
-    try:
-        found = ask(lambda client: cast(Mapping[bytes, bytes], client.hgetall(_name(hour))))
-    except RedisError:
-        return {}
-    return {int(key_id): int(count) for key_id, count in found.items()}
+        _store(hour, rate_limits.counts(import_limit(), hour))
 
 
 def forget_old_counts() -> None:
     """Delete what is older than KEPT."""
     KeyUse.objects.filter(hour__lt=timezone.now() - KEPT).delete()
-
-
-def _count(key_id: int, hour: int) -> int:
-    """The requests with that key in that hour, with this one; 0 when they cannot be counted."""
-
-    def increment(client: Any) -> int:
-        pipeline = client.pipeline(transaction=False)
-        pipeline.hincrby(_name(hour), str(key_id), 1)
-        pipeline.expire(_name(hour), 3 * HOUR)
-        return int(pipeline.execute()[0])
-
-    try:
-        return ask(increment)
-    except RedisError:
-        return 0
 
 
 def _store(hour: int, counts: Mapping[int, int]) -> None:
@@ -93,7 +55,3 @@ def _store(hour: int, counts: Mapping[int, int]) -> None:
             """,
             [datetime.fromtimestamp(hour * HOUR, UTC), list(counts), list(counts.values())],
         )
-
-
-def _name(hour: int) -> str:
-    return f"brazeclone:partner-requests:{hour}"

@@ -2,13 +2,13 @@
 
 from typing import Any, Final
 
-from workspaces.openapi import BOOLEAN, SUCCESS, TEXT, TIME, describe, listing, shape
+from workspaces.openapi import BOOLEAN, TEXT, TIME, describe, listing, shape, success, whole
 
 TAG: Final = "Partner cohorts"
 _KEYS: Final[dict[str, Any]] = {"partner_api_key": TEXT, "client_secret": TEXT, "cohort_id": TEXT}
 _ANSWERS: Final = {
-    201: ("Done", shape(["message"], closed=True, message=SUCCESS)),
-    404: ("There is no such partner", shape(["message"], closed=True, message=TEXT)),
+    201: success("Done"),
+    404: ("There is no such partner", whole(message=TEXT)),
 }
 _CHANGE: Final = shape(
     user_ids=listing(TEXT),

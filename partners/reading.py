@@ -1,12 +1,20 @@
 """Reading cohorts' members, for the floors above: a client that pushes and then reads sees its own write."""
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from partners.folding import fold_for_read, waiting_by_cohort
 from partners.identities import follow_if_little
 from partners.models import Cohort
-from partners.models.cohorts import stored_members
+from partners.recent import recent_members
 from profiles.sets import ProfileSet
+
+
+class Members(NamedTuple):
+    """Members by cohort id, and how many identifiers wait that are too many to be applied while one reads."""
+
+    sets: dict[int, ProfileSet]
+    waiting: int = 0
 
 
 def cohort_members(workspace_id: int, cohort_ids: Collection[int]) -> dict[int, ProfileSet]:
@@ -15,11 +23,16 @@ def cohort_members(workspace_id: int, cohort_ids: Collection[int]) -> dict[int, 
     The sets may hold users that have been deleted: AND them with ``profiles.live.live_users``.
     """
     mine = Cohort.objects.filter(pk__in=cohort_ids, integration__workspace_id=workspace_id)
-    ids = list(mine.values_list("pk", flat=True))
-    if ids:
-        fold_for_read(ids)
-        follow_if_little(workspace_id)
-    return {cohort_id: stored.members() for cohort_id, stored in stored_members(ids).items()} if ids else {}
+    return read_members(workspace_id, list(mine.values_list("pk", flat=True))).sets
+
+
+def read_members(workspace_id: int, cohort_ids: Collection[int]) -> Members:
+    """Like ``cohort_members``, of cohorts that are known to be of the workspace."""
+    if not cohort_ids:
+        return Members({})
+    waiting = fold_for_read(cohort_ids)
+    follow_if_little(workspace_id)
+    return Members(recent_members(cohort_ids), waiting)
 
 
 def pending(cohort_ids: Collection[int]) -> int:

@@ -1,11 +1,12 @@
-"""Run records: which requests belong to one export, and what the export did."""
+"""Run records: which requests belong to one export, what the export did, and how long that is kept."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from partners.models import Cohort, RunSets, SyncRun
@@ -13,6 +14,10 @@ from profiles.sets import ProfileSet, set_cursor
 
 #: How long "is this user in it, and why" can look back.
 SETS_KEPT = timedelta(days=90)
+#: A run that found everything as it was is of no interest for longer; one that did something is kept for good.
+QUIET_RUNS_KEPT = timedelta(days=30)
+#: Rows of one statement: no transaction of ours lasts long.
+CHUNK = 10_000
 
 
 @dataclass
@@ -22,6 +27,8 @@ class Arrival:
     source: str
     session_id: str
     received_at: datetime
+    #: It named nobody: Mixpanel makes its two calls for differences at every sync, each as a session of its own.
+    is_empty: bool = False
 
 
 @dataclass
@@ -51,27 +58,70 @@ def runs_of(cohort: Cohort, arrivals: Sequence[Arrival]) -> list[int]:
     """The run that each request belongs to, made if need be; requests are in arrival order. Two or three statements.
 
     Requests of one session are one run; without a session, those with a gap below SYNC_RUN_GAP seconds between them.
+    So are two sessions with such a gap if one of them names nobody: they are the two halves of one sync.
     """
-    latest = _latest_runs(cohort, arrivals)
+    sessions = {(one.run.source, one.run.session_id): one for one in _recent(cohort, arrivals)}
+    latest = {one.run.source: one for one in sessions.values()}
     new: list[SyncRun] = []
-    chosen: list[SyncRun] = []
+    chosen: list[_Open] = []
     for arrival in arrivals:
         key = (arrival.source, arrival.session_id)
-        run = latest.get(key)
-        if run is None or not _joins(run, arrival):
-            run = SyncRun(
+        mine = _joined(arrival, sessions.get(key), latest.get(arrival.source))
+        if mine is None:
+            mine = _Open.begin(cohort, arrival)
+            new.append(mine.run)
+        mine.take(arrival)
+        sessions[key] = latest[arrival.source] = mine
+        chosen.append(mine)
+    if renamed := {one.run.pk: one.run for one in chosen if one.is_renamed and one.run.pk}:
+        SyncRun.objects.bulk_update(renamed.values(), ["session_id"])
+    SyncRun.objects.bulk_create(new)
+    return [one.run.pk for one in chosen]
+
+
+@dataclass
+class _Open:
+    """A run that requests may still join. ``is_empty``: nobody has been named in it yet."""
+
+    run: SyncRun
+    is_empty: bool = True
+    is_renamed: bool = False
+
+    @classmethod
+    def begin(cls, cohort: Cohort, arrival: Arrival) -> "_Open":
+        """A new run."""
+        return cls(
+            SyncRun(
                 cohort=cohort,
                 source=arrival.source,
                 session_id=arrival.session_id,
                 started_at=arrival.received_at,
+                ended_at=arrival.received_at,
                 status=SyncRun.Status.DONE,
             )
-            new.append(run)
-            latest[key] = run
-        run.ended_at = max(run.ended_at or arrival.received_at, arrival.received_at)
-        chosen.append(run)
-    SyncRun.objects.bulk_create(new)
-    return [run.pk for run in chosen]
+        )
+
+    def take(self, arrival: Arrival) -> None:
+        """A request is one of the run's. The session of the first that names somebody is the run's."""
+        assert self.run.ended_at is not None  # noqa: S101 - set when it began
+        self.run.ended_at = max(self.run.ended_at, arrival.received_at)
+        if self.is_empty and not arrival.is_empty:
+            self.is_empty, self.is_renamed = False, self.run.session_id != arrival.session_id
+            self.run.session_id = arrival.session_id
+
+    def ended_within(self, seconds: float, arrival: Arrival) -> bool:
+        """Whether its last request came so many seconds before ``arrival`` at most."""
+        assert self.run.ended_at is not None  # noqa: S101 - set when it began
+        return arrival.received_at - self.run.ended_at < timedelta(seconds=seconds)
+
+
+def _joined(arrival: Arrival, of_session: _Open | None, latest: _Open | None) -> _Open | None:
+    """The run that a request joins, of its own session's and the latest of its way; None: it begins one."""
+    if of_session:
+        patience = settings.WEBHOOK_SESSION_TIMEOUT if arrival.session_id else settings.SYNC_RUN_GAP
+        return of_session if of_session.ended_within(patience, arrival) else None
+    is_half = latest is not None and (arrival.is_empty or latest.is_empty)
+    return latest if is_half and latest and latest.ended_within(settings.SYNC_RUN_GAP, arrival) else None
 
 
 def begin_own(
@@ -99,23 +149,23 @@ def begin_own(
     return tally
 
 
-def _joins(run: SyncRun, arrival: Arrival) -> bool:
-    patience = settings.WEBHOOK_SESSION_TIMEOUT if arrival.session_id else settings.SYNC_RUN_GAP
-    assert run.ended_at is not None  # noqa: S101 - set with the run's first request
-    return arrival.received_at - run.ended_at < timedelta(seconds=patience)
+def _recent(cohort: Cohort, arrivals: Collection[Arrival]) -> Iterator[_Open]:
+    """The latest runs for differences of each way and session that occurs in ``arrivals``, and of a moment before them.
 
-
-def _latest_runs(cohort: Cohort, arrivals: Collection[Arrival]) -> dict[tuple[str, str], SyncRun]:
-    """The latest run for differences of each way and session that occurs in ``arrivals``."""
-    since = min(one.received_at for one in arrivals) - timedelta(seconds=settings.WEBHOOK_SESSION_TIMEOUT)
+    In the order in which they ended. One statement.
+    """
+    first = min(one.received_at for one in arrivals)
+    just_now = Q(ended_at__gt=first - timedelta(seconds=settings.SYNC_RUN_GAP))
     runs = (
-        SyncRun.objects.filter(cohort=cohort, total_pages=None, started_at__gt=since, ended_at__isnull=False)
-        .filter(source__in={one.source for one in arrivals}, session_id__in={one.session_id for one in arrivals})
-        .exclude(source=Cohort.Source.PULL)
+        SyncRun.objects.filter(cohort=cohort, total_pages=None, ended_at__isnull=False)
+        .filter(started_at__gt=first - timedelta(seconds=settings.WEBHOOK_SESSION_TIMEOUT))
+        .filter(just_now | Q(session_id__in={one.session_id for one in arrivals}))
+        .filter(source__in={one.source for one in arrivals} - {Cohort.Source.PULL})
         .order_by("source", "session_id", "-started_at", "-id")
         .distinct("source", "session_id")
     )
-    return {(run.source, run.session_id): run for run in runs}
+    for run in sorted(runs, key=lambda run: (run.ended_at, run.pk)):
+        yield _Open(run, is_empty=not run.received)
 
 
 def record(tallies: Collection[Tally], size: int) -> None:
@@ -173,6 +223,33 @@ def record_sets(tallies: Collection[Tally]) -> None:
             )
 
 
-def forget_old_sets() -> None:
-    """Delete the sets of runs that are older than SETS_KEPT; the runs' counts stay."""
-    RunSets.objects.filter(run__started_at__lt=timezone.now() - SETS_KEPT).delete()
+def forget_old() -> None:
+    """Delete the sets of runs that are older than SETS_KEPT, and runs that did nothing, older than QUIET_RUNS_KEPT.
+
+    A cohort's latest run stays whatever it did, and so does one that a waiting identifier came with.
+    """
+    now = timezone.now()
+    RunSets.objects.filter(run__started_at__lt=now - SETS_KEPT).delete()
+    while _forget_quiet_runs(now - QUIET_RUNS_KEPT, CHUNK) == CHUNK:
+        pass
+
+
+def _forget_quiet_runs(before: datetime, chunk: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            DELETE FROM partners_syncrun WHERE id = ANY(ARRAY(
+                SELECT run.id FROM partners_syncrun run
+                 WHERE run.status = 'done' AND run.ended_at < %s
+                   AND run.added = 0 AND run.removed = 0 AND run.unmatched = 0
+                   AND EXISTS (SELECT 1 FROM partners_syncrun newer
+                                WHERE newer.cohort_id = run.cohort_id AND newer.started_at > run.started_at
+                                  AND newer.source = ANY(%s))
+                   AND NOT EXISTS (SELECT 1 FROM partners_unmatchedid waiting WHERE waiting.run_id = run.id)
+                   AND NOT EXISTS (SELECT 1 FROM partners_runsets sets WHERE sets.run_id = run.id)
+                   AND NOT EXISTS (SELECT 1 FROM partners_fullcopy copy WHERE copy.run_id = run.id)
+                 LIMIT %s))
+            """,
+            [before, list(Cohort.Source.values), chunk],
+        )
+        return cursor.rowcount

@@ -38,7 +38,9 @@ SCHEDULES: Final = (
         name="partners-forget-old-runs",
         task="partners.forget_old_runs",
         every=24 * 3600,
-        description=_("Deletes whom sync runs added and removed, 90 days after; the runs' counts stay."),
+        description=_(
+            "Deletes whom sync runs added and removed after 90 days, and runs that changed nothing after 30 days."
+        ),
     ),
     *(schedule for _partner, module in modules("schedules") for schedule in module.SCHEDULES),
 )

@@ -46,6 +46,6 @@ def store_key_use() -> None:
 
 @shared_task(name="partners.forget_old_runs")  # type: ignore[untyped-decorator]
 def forget_old_runs() -> None:
-    """Delete whom runs added and removed, 90 days after."""
-    runs.forget_old_sets()
+    """Delete whom runs added and removed, 90 days after, and runs that did nothing, 30 days after."""
+    runs.forget_old()
     metering.forget_old_counts()

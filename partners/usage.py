@@ -1,21 +1,9 @@
 """Where cohorts are used. The floors above know; they register here, so that archiving can warn."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-
-from django.utils.functional import Promise
 
 from partners.models import Cohort
-
-
-@dataclass(frozen=True)
-class Use:
-    """One thing that uses a cohort: what it is ("Segment"), its name, and its page."""
-
-    kind: str | Promise
-    name: str
-    address: str
-
+from workspaces.usage import Use
 
 Finder = Callable[[Cohort], list[Use]]
 

@@ -7,8 +7,13 @@ class ProfilesConfig(AppConfig):
     verbose_name = _("Audience")
 
     def ready(self) -> None:
+        from currents.rebase import Xids, register
         from workspaces.data_points import name_source
 
+        register(
+            Xids("profiles_identitychange", "xid", "made_at < %(restored_at)s"),
+            Xids("profiles_logcursor", "xid", "cluster = %(old)s", also="cluster = %(new)s"),
+        )
         name_source("attributes", _("Attributes"))
         name_source("events", _("Custom events"))
         name_source("purchases", _("Purchases"))

@@ -30,6 +30,8 @@ KEPT_FIELDS: Final = frozenset(
         "twitter",
     }
 )
+#: Says that of a user only push tokens are known; kept on those who were made so, until they have none any more.
+FOR_PUSH_ONLY: Final = "push_token_import"
 #: Attributes that have tables of their own.
 OWN_TABLES: Final = frozenset({"push_tokens", "subscription_groups"})
 #: Names in an attributes object that say whom it is about or how to apply it, and a field that Braze removed.
@@ -42,7 +44,7 @@ NOT_ATTRIBUTES: Final = frozenset(
         "bio",
         "braze_id",
         "external_id",
-        "push_token_import",
+        FOR_PUSH_ONLY,
         "user_alias",
     }
 )
@@ -66,6 +68,9 @@ class BadFieldError(ValueError):
 
 
 def _text(name: str, value: Any) -> str:
+    if type(value) is str and len(value) <= TEXT_LIMIT:
+        # Nearly every value, and every attribute comes here.
+        return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise BadFieldError(f"'{name}' is not valid")
     text = str(value)

@@ -1,15 +1,20 @@
 """What users did, as events of the log. Braze Currents: customer behavior events."""
 
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from currents.log import NewEvent
 from profiles.objects import EventObject, PurchaseObject
+from profiles.repeats import event_id
 
 CUSTOM_EVENT: Final = "users.behaviors.CustomEvent"
 PURCHASE: Final = "users.behaviors.Purchase"
 SESSION_START: Final = "users.behaviors.app.SessionStart"
+SESSION_END: Final = "users.behaviors.app.SessionEnd"
+UNINSTALL: Final = "users.behaviors.Uninstall"
+INSTALL_ATTRIBUTION: Final = "users.behaviors.InstallAttribution"
 LOCATION: Final = "users.behaviors.Location"
 GLOBAL_STATE_CHANGE: Final = "users.behaviors.subscription.GlobalStateChange"
 GROUP_STATE_CHANGE: Final = "users.behaviors.subscriptiongroup.StateChange"
@@ -17,21 +22,26 @@ GROUP_STATE_CHANGE: Final = "users.behaviors.subscriptiongroup.StateChange"
 #: What caused a change of subscription, in Braze's words.
 REST_API: Final = "REST API"
 CSV_IMPORT: Final = "CSV import"
+DASHBOARD: Final = "Dashboard"
 _STATES: Final = {"subscribed": "Subscribed", "unsubscribed": "Unsubscribed", "opted_in": "Opted In"}
 _CHANNELS: Final = {"email_subscribe": "email", "push_subscribe": "push"}
 
 
-def custom_event(event: EventObject, user: dict[str, Any]) -> NewEvent:
-    """The event of the log for ``event``; ``user`` are the keyword arguments of ``NewEvent`` that name the user."""
+def custom_event(event: EventObject, user: dict[str, Any], name: uuid.UUID | None = None) -> NewEvent:
+    """The event of the log for ``event``; ``user`` are the keyword arguments of ``NewEvent`` that name the user.
+
+    ``name`` is what it goes by if it has an id of its own (``profiles.repeats``).
+    """
     return NewEvent(
         CUSTOM_EVENT,
         int(event.time.timestamp()),
+        event_id=event_id(name),
         properties=_with_app({"name": event.name, "custom_properties": event.properties}, event.app_id),
         **user,
     )
 
 
-def bought(purchase: PurchaseObject, user: dict[str, Any]) -> Iterator[NewEvent]:
+def bought(purchase: PurchaseObject, user: dict[str, Any], name: uuid.UUID | None = None) -> Iterator[NewEvent]:
     """The events of the log for ``purchase``: one for each piece (Braze: purchase object, ``quantity``)."""
     properties = {
         "product_id": purchase.product_id,
@@ -39,10 +49,11 @@ def bought(purchase: PurchaseObject, user: dict[str, Any]) -> Iterator[NewEvent]
         "price": purchase.price,
         "purchase_properties": purchase.properties,
     }
-    for _ in range(purchase.quantity):
+    for piece in range(purchase.quantity):
         yield NewEvent(
             PURCHASE,
             int(purchase.time.timestamp()),
+            event_id=event_id(name, piece),
             properties=_with_app(properties, purchase.app_id),
             **user,
         )

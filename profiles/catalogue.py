@@ -1,7 +1,6 @@
-"""What a workspace's users have and do, by name: custom attributes with their types, custom events, apps used."""
+"""What a workspace's users have and do, by name: custom attributes with their types, custom events, products."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -54,38 +53,25 @@ def log_custom_events(workspace_id: int, counts: Mapping[str, int]) -> None:
         )
 
 
-def log_app_uses(workspace_id: int, uses: Iterable[tuple[int, str, datetime]]) -> None:
-    """Note (profile id, app id, moment): first and last use by app. The caller has locked the profiles.
-
-    An app id that is none of the workspace's is ignored.
-    """
-    spans: dict[tuple[int, str], tuple[datetime, datetime]] = {}
-    for profile_id, app_id, moment in uses:
-        use = (profile_id, app_id.lower())
-        first, last = spans.get(use, (moment, moment))
-        spans[use] = min(first, moment), max(last, moment)
-    if not spans:
+def log_products(workspace_id: int, names: Iterable[str]) -> None:
+    """Note the products that were bought, by id. A statement, and one more if one of them is new."""
+    wanted = sorted(set(names))
+    if not wanted:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            INSERT INTO profiles_appuse (profile_id, app_id, first_used_at, last_used_at)
-            SELECT new.profile_id, app.id, new.first, new.last
-            FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[])
-                AS new (profile_id, app, first, last)
-            JOIN workspaces_app app ON app.workspace_id = %s AND app.api_id::text = new.app
-            ON CONFLICT (profile_id, app_id) DO UPDATE SET
-                first_used_at = least(profiles_appuse.first_used_at, EXCLUDED.first_used_at),
-                last_used_at = greatest(profiles_appuse.last_used_at, EXCLUDED.last_used_at)
-            """,
-            [
-                [profile_id for profile_id, _ in spans],
-                [app_id for _, app_id in spans],
-                [first for first, _ in spans.values()],
-                [last for _, last in spans.values()],
-                workspace_id,
-            ],
+            "SELECT name FROM profiles_product WHERE workspace_id = %s AND name = ANY(%s)", [workspace_id, wanted]
         )
+        known = {name for (name,) in cursor.fetchall()}
+        if new := [name for name in wanted if name not in known]:
+            cursor.execute(
+                """
+                INSERT INTO profiles_product (workspace_id, name)
+                SELECT %s, new.name FROM unnest(%s::text[]) WITH ORDINALITY AS new (name, place) ORDER BY place
+                ON CONFLICT DO NOTHING
+                """,
+                [workspace_id, new],
+            )
 
 
 def count_users(workspace_id: int) -> None:

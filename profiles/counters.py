@@ -4,28 +4,21 @@ Days are UTC. Whoever writes counts of a user holds that user's row lock (``prof
 then two writers of the same count wait for each other before either has written any.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 import orjson
 from django.db import connection
-from django.utils import timezone
 
+from profiles import occurrences, versions
+from profiles.occurrences import Occurrence, keep_events, keep_purchases
 from profiles.stores import DailyCount
+from profiles.versions import BUMP_SQL
 
 Kind = DailyCount.Kind
-
-#: How long property values are kept.
-PROPERTY_DAYS: Final = 30
-#: Longer texts are no values that people filter by.
-VALUE_LIMIT: Final = 255
-#: How deep objects inside properties are looked into, and how many values of one event are kept.
-_DEPTH: Final = 5
-_VALUES_LIMIT: Final = 250
-_PURGE_CHUNK: Final = 10_000
 
 _UPSERT: Final = """
     ON CONFLICT (workspace_id, kind, name, profile_id, currency, day) DO UPDATE SET
@@ -38,7 +31,10 @@ _UPSERT: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """A user did something at ``time``: an event by its name, ``count`` pieces of a product at ``price`` each."""
+    """A user did something at ``time``: an event by its name, ``count`` pieces of a product at ``price`` each.
+
+    An event that is an order has its currency and value, too (``profiles.orders``).
+    """
 
     profile_id: int
     kind: str
@@ -59,35 +55,47 @@ class _Total:
 
 
 def record(workspace_id: int, deeds: Sequence[Deed]) -> None:
-    """Count ``deeds`` in the caller's transaction, in one statement; keep the properties of chosen events (two more).
+    """Count ``deeds`` in the caller's transaction, in one statement; keep properties, of purchases and of chosen events
+    (three more).
 
     The caller has locked the profiles, in the order of their ids.
     """
     if not deeds:
         return
-    totals = sorted(_totals(deeds).items())
+    # As JSON, which is encoded several times faster than arrays of PostgreSQL's.
+    rows = [
+        {
+            "kind": kind,
+            "name": name,
+            "profile_id": profile_id,
+            "currency": currency,
+            "day": day,
+            "count": total.count,
+            "money": str(total.money),
+            "first_at": total.first,
+            "last_at": total.last,
+        }
+        for (kind, name, profile_id, currency, day), total in sorted(_totals(deeds).items())
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            INSERT INTO profiles_dailycount
-                (workspace_id, kind, name, profile_id, currency, day, count, money, first_at, last_at)
-            SELECT %s, kind, name, profile_id, currency, day, count, money, first_at, last_at
-            FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::date[],
-                        %s::bigint[], %s::numeric[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
-                AS new (kind, name, profile_id, currency, day, count, money, first_at, last_at, place)
-            ORDER BY place
-            {_UPSERT}
+            WITH counted AS (
+                INSERT INTO profiles_dailycount
+                    (workspace_id, kind, name, profile_id, currency, day, count, money, first_at, last_at)
+                SELECT %s, kind, name, profile_id, currency, day, count, money, first_at, last_at
+                FROM ROWS FROM (json_to_recordset(%s::json) AS (kind text, name text, profile_id bigint, currency text,
+                    day date, count bigint, money numeric, first_at timestamptz, last_at timestamptz)) WITH ORDINALITY
+                    AS new (kind, name, profile_id, currency, day, count, money, first_at, last_at, place)
+                ORDER BY place
+                {_UPSERT}
+            )
+            {BUMP_SQL}
             """,  # noqa: S608 - a constant
-            [
-                workspace_id,
-                *([key[part] for key, _ in totals] for part in range(5)),
-                [total.count for _, total in totals],
-                [total.money for _, total in totals],
-                [total.first for _, total in totals],
-                [total.last for _, total in totals],
-            ],
+            [workspace_id, orjson.dumps(rows).decode(), workspace_id, [versions.Kind.COUNTERS]],
         )
-    _keep_properties(workspace_id, deeds)
+    keep_events(workspace_id, _occurrences(deeds, Kind.EVENT))
+    keep_purchases(workspace_id, _occurrences(deeds, Kind.PURCHASE))
 
 
 def _totals(deeds: Iterable[Deed]) -> dict[tuple[str, str, int, str, date], _Total]:
@@ -105,53 +113,12 @@ def _totals(deeds: Iterable[Deed]) -> dict[tuple[str, str, int, str, date], _Tot
     return totals
 
 
-def _keep_properties(workspace_id: int, deeds: Iterable[Deed]) -> None:
-    named = {deed.name for deed in deeds if deed.kind == Kind.EVENT and deed.properties}
-    if not named:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT name, id FROM profiles_customevent WHERE workspace_id = %s AND keeps_properties AND name = ANY(%s)
-            """,
-            [workspace_id, sorted(named)],
-        )
-        chosen: dict[str, int] = dict(cursor.fetchall())
-        oldest = timezone.now() - timedelta(days=PROPERTY_DAYS)
-        rows = [
-            (workspace_id, chosen[deed.name], deed.profile_id, path, orjson.dumps(value).decode(), deed.time)
-            for deed in deeds
-            if deed.kind == Kind.EVENT and deed.name in chosen and deed.time > oldest
-            for path, value in _values(deed.properties)
-        ]
-        if not rows:
-            return
-        with cursor.copy(
-            "COPY profiles_propertyvalue (workspace_id, event_id, profile_id, property, value, time) FROM STDIN"
-        ) as copy:
-            for row in rows:
-                copy.write_row(row)
-
-
-def _values(properties: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """(path, value) of the strings, numbers and booleans in ``properties``; each element of an array is a value."""
-    found = [
-        (path, value)
-        for path, value in _leaves(properties, "", _DEPTH)
-        if isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= VALUE_LIMIT)
+def _occurrences(deeds: Iterable[Deed], kind: Kind) -> list[Occurrence]:
+    return [
+        Occurrence(deed.name, deed.profile_id, deed.time, deed.count, deed.properties)
+        for deed in deeds
+        if deed.kind == kind
     ]
-    return found[:_VALUES_LIMIT]
-
-
-def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for name, child in value.items() if depth else ():
-            yield from _leaves(child, f"{path}.{name}" if path else name, depth - 1)
-    elif isinstance(value, list):
-        for child in value if depth else ():
-            yield from _leaves(child, path, depth - 1)
-    else:
-        yield path, value
 
 
 def move(gone: Sequence[int], survivors: Sequence[int]) -> None:
@@ -178,19 +145,13 @@ def move(gone: Sequence[int], survivors: Sequence[int]) -> None:
             """,  # noqa: S608 - a constant
             [list(gone), list(survivors)],
         )
-        cursor.execute(
-            """
-            UPDATE profiles_propertyvalue one SET profile_id = pair.survivor
-            FROM unnest(%s::bigint[], %s::bigint[]) AS pair (gone, survivor) WHERE one.profile_id = pair.gone
-            """,
-            [list(gone), list(survivors)],
-        )
+    occurrences.move(gone, survivors)
 
 
 def forget(profile_ids: Sequence[int]) -> None:
     """Delete everything counted of these profiles, in the caller's transaction."""
     with connection.cursor() as cursor:
-        for table in ("profiles_dailycount", "profiles_propertyvalue"):
+        for table in ("profiles_dailycount", "profiles_keptevent", "profiles_keptpurchase", "profiles_sessionlength"):
             cursor.execute(f"DELETE FROM {table} WHERE profile_id = ANY(%s)", [list(profile_ids)])  # noqa: S608
 
 
@@ -227,20 +188,3 @@ def habits(profile_ids: Sequence[int]) -> dict[int, list[Habit]]:
         for profile_id, *rest in cursor.fetchall():
             found.setdefault(profile_id, []).append(Habit(*rest))
     return found
-
-
-def purge(chunk: int = _PURGE_CHUNK) -> int:
-    """Delete property values that are past their time, a chunk a transaction; returns how many went."""
-    before, total = timezone.now() - timedelta(days=PROPERTY_DAYS), 0
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                DELETE FROM profiles_propertyvalue WHERE ctid = ANY(ARRAY(
-                    SELECT ctid FROM profiles_propertyvalue WHERE time < %s LIMIT %s))
-                """,
-                [before, chunk],
-            )
-            total += cursor.rowcount
-            if cursor.rowcount < chunk:
-                return total

@@ -7,16 +7,22 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from profiles import counters
+from django.db.models import Exists, Max, OuterRef
+
+from profiles import attributions, counters
 from profiles.models import Alias, AppUse, Device, Profile, PushToken
+from profiles.stores import Uninstall
 
 Found = dict[int, Any]
 
 
-def export_users(profile_ids: Collection[int], fields: Collection[str] | None = None) -> list[dict[str, Any]]:
+def export_users(
+    profile_ids: Collection[int], fields: Collection[str] | None = None, *, habits_since: datetime | None = None
+) -> list[dict[str, Any]]:
     """The users with these ids, oldest first, with those of ``fields`` that they have (None: all that there are).
 
-    What is empty is left out (Braze: a missing field is null, false or empty).
+    What is empty is left out (Braze: a missing field is null, false or empty). ``habits_since`` leaves out custom
+    events and purchases that were not made since then; the counts of the others are those of all time.
     """
     wanted = [name for name in FIELDS if fields is None or name in fields]
     ids = list(profile_ids)
@@ -31,6 +37,8 @@ def export_users(profile_ids: Collection[int], fields: Collection[str] | None = 
                 user[name] = lists[name].get(profile.pk)
             elif name in _HABITS:
                 user[name] = _HABITS[name](habits.get(profile.pk, ()))
+                if habits_since is not None and isinstance(user[name], list):
+                    user[name] = _recent(user[name], habits_since)
             else:
                 user[name] = _VALUES[name](profile)
         users.append({name: value for name, value in user.items() if value not in (None, "", [], {})})
@@ -50,6 +58,10 @@ def _coordinates(profile: Profile) -> list[Any] | None:
     return found if found and None not in found else None
 
 
+def _attributed(member: str) -> Callable[[Profile], Any]:
+    return lambda one: one.other_fields.get(attributions.FIELD, {}).get(member)
+
+
 _VALUES: Final[dict[str, Callable[[Profile], Any]]] = {
     "external_id": lambda one: one.external_id,
     "braze_id": lambda one: one.braze_id,
@@ -67,7 +79,12 @@ _VALUES: Final[dict[str, Callable[[Profile], Any]]] = {
     "random_bucket": lambda one: one.random_bucket,
     "last_coordinates": _coordinates,
     "push_subscribe": lambda one: one.push_subscribe,
+    "push_opted_in_at": lambda one: _iso(one.push_opted_in_at),
+    "push_unsubscribed_at": lambda one: _iso(one.push_unsubscribed_at),
     "email_subscribe": lambda one: one.email_subscribe,
+    "email_opted_in_at": lambda one: _iso(one.email_opted_in_at),
+    "email_unsubscribed_at": lambda one: _iso(one.email_unsubscribed_at),
+    **{f"attributed_{member}": _attributed(member) for member in attributions.MEMBERS},
     "custom_attributes": lambda one: one.custom_attributes,
 }
 
@@ -92,6 +109,8 @@ def _apps(ids: Sequence[int]) -> Found:
             {
                 "name": one.app.name,
                 "platform": one.app.get_platform_display(),
+                "version": one.last_version,
+                "sessions": one.sessions or None,
                 "first_used": _iso(one.first_used_at),
                 "last_used": _iso(one.last_used_at),
             },
@@ -103,7 +122,20 @@ def _apps(ids: Sequence[int]) -> Found:
 def _devices(ids: Sequence[int]) -> Found:
     rows = Device.objects.filter(profile_id__in=ids).order_by("pk")
     return _grouped(
-        (one.profile_id, {"device_id": one.device_id, "model": one.model, "os": one.os_version}) for one in rows
+        (
+            one.profile_id,
+            {
+                "device_id": one.device_id,
+                "model": one.model,
+                "os": one.os_version,
+                "carrier": one.carrier,
+                "idfa": one.ad_id if one.ad_id_type == "ios_idfa" else None,
+                "google_ad_id": one.ad_id if one.ad_id_type == "google_ad_id" else None,
+                "roku_ad_id": one.ad_id if one.ad_id_type == "roku_ad_id" else None,
+                "ad_tracking_enabled": {"true": True, "false": False}.get(one.ad_tracking),
+            },
+        )
+        for one in rows
     )
 
 
@@ -123,12 +155,23 @@ def _tokens(ids: Sequence[int]) -> Found:
     )
 
 
-#: Fields that are lists of rows of their own, by profile.
+def _uninstalled(ids: Sequence[int]) -> Found:
+    """When the user uninstalled an app last, of those that are not in use again."""
+    rows = Uninstall.objects.filter(profile_id__in=ids)
+    used_since = AppUse.objects.filter(
+        profile=OuterRef("profile"), app=OuterRef("app"), last_used_at__gte=OuterRef("uninstalled_at")
+    )
+    gone = rows.exclude(Exists(used_since)).order_by().values_list("profile_id")
+    return {profile_id: _iso(moment) for profile_id, moment in gone.annotate(last=Max("uninstalled_at"))}
+
+
+#: Fields that are made of rows of their own, by profile.
 _LISTS: Final[dict[str, Callable[[Sequence[int]], Found]]] = {
     "user_aliases": _aliases,
     "apps": _apps,
     "devices": _devices,
     "push_tokens": _tokens,
+    "uninstalled_at": _uninstalled,
 }
 
 
@@ -146,6 +189,11 @@ def _totals(habits: Iterable[counters.Habit], kind: str) -> list[dict[str, Any]]
             "count": before["count"] + one.count,
         }
     return [{**one, "first": _iso(one["first"]), "last": _iso(one["last"])} for one in totals.values()]
+
+
+def _recent(totals: list[dict[str, Any]], since: datetime) -> list[dict[str, Any]]:
+    first = _iso(since) or ""
+    return [one for one in totals if one["last"] >= first]
 
 
 def _revenue(habits: Iterable[counters.Habit]) -> float | None:

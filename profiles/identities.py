@@ -6,7 +6,7 @@ Braze: user profile lifecycle; users are named by external id (also a deprecated
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from django.db import connection
 
@@ -23,11 +23,13 @@ class BadIdentityError(ValueError):
     """An object that does not say whom it is about; its text is the error that the API answers."""
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Identity:
-    """One name of a user; an alias has its label with it. Sorts in locking order."""
+class Identity(NamedTuple):
+    """One name of a user; an alias has its label with it, a push token its app. Sorts in locking order.
 
-    kind: Literal["external_id", "braze_id", "alias", "email", "phone"]
+    A tuple, because a request makes and looks up hundreds of them.
+    """
+
+    kind: Literal["external_id", "braze_id", "alias", "email", "phone", "push_token"]
     name: str
     label: str = ""
 
@@ -109,16 +111,19 @@ def find(workspace_id: int, identities: Iterable[Identity]) -> dict[Identity, in
     """
     names: dict[str, list[str]] = {}
     labels: list[str] = []
+    apps: list[str] = []
     for one in sorted(set(identities), key=lambda one: (one.kind, one.name, one.label)):
         names.setdefault(one.kind, []).append(one.name)
         if one.kind == "alias":
             labels.append(one.label)
+        elif one.kind == "push_token":
+            apps.append(one.label)
     if not names:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(
             "\nUNION ALL\n".join(_FIND[kind] for kind in names),
-            {"workspace": workspace_id, "labels": labels, **names},
+            {"workspace": workspace_id, "labels": labels, "apps": apps, **names},
         )
         return {Identity(kind, name, label): profile_id for kind, name, label, profile_id in cursor.fetchall()}
 
@@ -144,6 +149,12 @@ _FIND: Final = {
     SELECT 'alias', alias.name, alias.label, alias.profile_id
         FROM unnest(%(alias)s::text[], %(labels)s::text[]) AS wanted (name, label) JOIN profiles_alias alias
         ON alias.workspace_id = %(workspace)s AND alias.label = wanted.label AND alias.name = wanted.name""",
+    "push_token": """
+    SELECT 'push_token', wanted.token, wanted.app, token.profile_id
+        FROM unnest(%(push_token)s::text[], %(apps)s::text[]) AS wanted (token, app)
+        JOIN workspaces_app app ON app.workspace_id = %(workspace)s AND app.api_id::text = wanted.app
+        JOIN profiles_pushtoken token
+        ON token.workspace_id = %(workspace)s AND token.token = wanted.token AND token.app_id = app.id""",
     "email": _BY_CONTACT.format(column="email"),
     "phone": _BY_CONTACT.format(column="phone"),
 }

@@ -1,27 +1,87 @@
-"""The live-user set: every read of a set of users is ANDed with it, so that a deleted user is in nothing."""
+"""The live-user set: every read of a set of users is ANDed with it, so that a deleted user is in nothing.
+
+It is folded from the identity log. Floors above follow that log too, each with cursors of its own.
+"""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from profiles.models import IdentityChange
 from profiles.sets import ProfileSet, set_cursor
+from profiles.versions import BUMP_SQL, NOTED, Kind
+
+_KINDS: Final = {IdentityChange.Kind.MERGED: NOTED, IdentityChange.Kind.DELETED: frozenset[Kind]()}
+
+#: The identity log is kept for so long, and beyond that what a follower has still before it.
+LOG_KEPT: Final = timedelta(days=30)
+_PURGE_CHUNK: Final = 10_000
+
+_followers: list[str] = []
 
 
 def log_identity(
     workspace_id: int, kind: IdentityChange.Kind, profile_ids: Sequence[int], survivor_ids: Sequence[int] | None = None
 ) -> None:
-    """Append one row to the identity log, in the transaction that made the change. No ids: nothing is written."""
+    """Append one row to the identity log, in the transaction that made the change. No ids: nothing is written.
+
+    It notes that data of users changed: of a merge, any data. Not that users were deleted: the live users tell.
+    """
     if not profile_ids:
         return
+    kinds = _KINDS.get(kind, {Kind.IDENTITY})
     # Not by the model: it looks at each of many thousand ids.
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            INSERT INTO profiles_identitychange (workspace_id, kind, profile_ids, survivor_ids) VALUES (%s, %s, %s, %s)
-            """,
-            [workspace_id, kind.value, list(profile_ids), None if survivor_ids is None else list(survivor_ids)],
+            f"""
+            WITH logged AS (
+                INSERT INTO profiles_identitychange (workspace_id, kind, profile_ids, survivor_ids)
+                VALUES (%s, %s, %s, %s)
+            )
+            {BUMP_SQL}
+            """,  # noqa: S608 - a constant
+            [
+                workspace_id,
+                kind.value,
+                list(profile_ids),
+                None if survivor_ids is None else list(survivor_ids),
+                workspace_id,
+                sorted(kinds),
+            ],
         )
+
+
+def register_follower(table: str) -> None:
+    """Name a table with a follower's cursors: ``workspace_id``, and (``xid``, ``change``), up to which it is done.
+
+    What lies behind a cursor is not deleted, whatever its age.
+    """
+    if table not in _followers:
+        _followers.append(table)
+
+
+def forget_old_changes(chunk: int = _PURGE_CHUNK) -> int:
+    """Delete rows of the identity log that are past LOG_KEPT and that everybody has read; returns how many went."""
+    unread = "".join(
+        f" AND NOT EXISTS (SELECT 1 FROM {table} c WHERE c.workspace_id = i.workspace_id"  # noqa: S608 - names of ours
+        " AND (i.xid, i.id) > (c.xid, c.change))"
+        for table in _followers
+    )
+    before, total = timezone.now() - LOG_KEPT, 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM profiles_identitychange WHERE id = ANY(ARRAY("  # noqa: S608 - names of ours
+                f"SELECT i.id FROM profiles_identitychange i WHERE i.folded AND i.made_at < %s{unread}"
+                " ORDER BY i.id LIMIT %s))",
+                [before, chunk],
+            )
+            total += cursor.rowcount
+            if cursor.rowcount < chunk:
+                return total
 
 
 def live_users(workspace_id: int) -> ProfileSet:

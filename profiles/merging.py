@@ -10,15 +10,17 @@ from typing import Any, Final
 
 from django.db import connection
 
-from profiles import counters
+from profiles import app_uses, counters, engagement, session_lengths, uninstalls
+from profiles.attributes import FOR_PUSH_ONLY
 from profiles.deleting import erase
+from profiles.former_names import note_merged
 from profiles.identities import Contact, Identity, find, find_contacts
 from profiles.live import log_identity
 from profiles.models import IdentityChange
 from profiles.names import claim_external_ids, give_external_ids
 from profiles.rows import Row, at_once, lock, save
 
-#: Columns that are kept where the survivor has a value. The state of email comes along with the address.
+#: Columns that are kept where the survivor has a value.
 _FILLED: Final = (
     "country",
     "date_of_birth",
@@ -30,6 +32,9 @@ _FILLED: Final = (
     "phone",
     "time_zone",
 )
+
+#: What comes along with the address.
+_WITH_EMAIL: Final = ("email", "email_subscribe", "email_opted_in_at", "email_unsubscribed_at")
 
 Name = Identity | Contact
 
@@ -118,6 +123,7 @@ class _Union:
         save(self._rows[one] for one in set(survivors))
         if self._keeping_fields:
             _move_all(gone, survivors)
+            note_merged(gone, survivors)
         else:
             _move_names(gone, survivors)
         erase(gone)
@@ -140,12 +146,15 @@ def _fill(stays: dict[str, Any], goes: Mapping[str, Any]) -> None:
     for column in _FILLED:
         stays[column] = stays[column] or goes[column]
     if not stays["email"] and goes["email"]:
-        stays |= {"email": goes["email"], "email_subscribe": goes["email_subscribe"]}
+        stays |= {name: goes[name] for name in _WITH_EMAIL}
+    stays["is_test_user"] = stays["is_test_user"] or goes["is_test_user"]
     for column, choose in (("first_used_at", min), ("last_used_at", max)):
         moments = [moment for moment in (stays[column], goes[column]) if moment]
         stays[column] = choose(moments) if moments else None
     for column in ("custom_attributes", "other_fields"):
         stays[column] = {**goes[column], **stays[column]}
+    # Whom somebody is merged with is more than the owner of a push token.
+    stays["other_fields"].pop(FOR_PUSH_ONLY, None)
 
 
 def _labels(rows: Mapping[int, Row]) -> dict[int, set[str]]:
@@ -163,6 +172,7 @@ def _move_names(gone: Sequence[int], survivors: Sequence[int]) -> None:
     _move("profiles_alias", "label", gone, survivors)
     _move("profiles_device", "device_id", gone, survivors)
     _move("profiles_pushtoken", "id", gone, survivors)
+    _move("profiles_pushtostart", "id", gone, survivors)
 
 
 def _move_all(gone: Sequence[int], survivors: Sequence[int]) -> None:
@@ -170,20 +180,11 @@ def _move_all(gone: Sequence[int], survivors: Sequence[int]) -> None:
     _move_names(gone, survivors)
     _move("profiles_subscriptionstate", "group_id", gone, survivors)
     counters.move(gone, survivors)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO profiles_appuse AS old (profile_id, app_id, first_used_at, last_used_at)
-            SELECT pair.stays, app_id, min(first_used_at), max(last_used_at)
-            FROM unnest(%s::bigint[], %s::bigint[]) AS pair (goes, stays)
-            JOIN profiles_appuse one ON one.profile_id = pair.goes
-            GROUP BY 1, 2 ORDER BY 1, 2
-            ON CONFLICT (profile_id, app_id) DO UPDATE SET
-                first_used_at = least(old.first_used_at, EXCLUDED.first_used_at),
-                last_used_at = greatest(old.last_used_at, EXCLUDED.last_used_at)
-            """,
-            [list(gone), list(survivors)],
-        )
+    engagement.move(gone, survivors)
+    app_uses.move(gone, survivors)
+    uninstalls.move(gone, survivors)
+    session_lengths.move(gone, survivors)
+    _move("profiles_importeduser", "user_import_id", gone, survivors)
 
 
 def _move(table: str, key: str, gone: Sequence[int], survivors: Sequence[int]) -> None:

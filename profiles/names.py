@@ -3,7 +3,8 @@
 Architecture, decision 1: ids are precious, so one is drawn only for a really new profile.
 
 A name is taken before any profile is locked, and names in one order: email addresses and phone numbers, external ids
-sorted, aliases sorted. So two requests wait for each other in one direction only and cannot deadlock.
+sorted, aliases sorted, push tokens sorted. So two requests wait for each other in one direction only and cannot
+deadlock.
 """
 
 import secrets
@@ -113,6 +114,33 @@ def insert_anonymous(profile_ids: Sequence[int], workspace_id: int) -> None:
         )
 
 
+def _insert_for_tokens(workspace_id: int, missing: Sequence[Identity]) -> dict[Identity, int]:
+    """Insert an anonymous profile for each push token, as for aliases; none for a token of an app that is not ours."""
+    if not missing:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH made AS (
+                INSERT INTO profiles_pushtoken (workspace_id, app_id, profile_id, token, device_id)
+                SELECT app.workspace_id, app.id, nextval(pg_get_serial_sequence('profiles_profile', 'id')),
+                       new.token, gen_random_uuid()::text
+                FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS new (token, app, place)
+                JOIN workspaces_app app ON app.workspace_id = %s AND app.api_id::text = new.app
+                ORDER BY place
+                ON CONFLICT (workspace_id, token, app_id) DO NOTHING
+                RETURNING token, app_id, profile_id
+            )
+            SELECT made.token, app.api_id::text, made.profile_id
+            FROM made JOIN workspaces_app app ON app.id = made.app_id
+            """,
+            [[one.name for one in missing], [one.label for one in missing], workspace_id],
+        )
+        made = {Identity("push_token", token, app): profile_id for token, app, profile_id in cursor.fetchall()}
+    insert_anonymous(list(made.values()), workspace_id)
+    return made
+
+
 def insert_aliases(workspace_id: int, aliases: dict[Identity, int | None]) -> dict[Identity, int]:
     """Insert those of ``aliases`` that nobody has, each for its profile, or for one whose id is drawn here (None).
 
@@ -170,6 +198,7 @@ _INSERTS: Final[dict[str, Callable[[int, Sequence[Identity]], dict[Identity, int
     "phone": _insert_contacts("phone"),
     "external_id": _insert_identified,
     "alias": _insert_aliased,
+    "push_token": _insert_for_tokens,
 }
 
 

@@ -1,8 +1,8 @@
 """The objects of a ``/users/track`` request, checked. Braze: user attributes object, event object, purchase object."""
 
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -14,14 +14,18 @@ from django.utils import timezone
 from profiles import attributes, custom_values
 from profiles.choices import states_of
 from profiles.custom_values import NAME_LIMIT, BadValueError
-from profiles.dates import parse_moment
+from profiles.dates import parse_time
 from profiles.identities import BadIdentityError, Identity, identity_of
 from profiles.push_tokens import Token, tokens_of
 
 Parsed = TypeVar("Parsed")
 
 QUANTITY_LIMIT: Final = 100
-PROPERTIES_LIMIT: Final = 50 * 1024
+PROPERTIES_LIMIT: Final = 100 * 1024
+#: The longest id that an event or a purchase can carry.
+ID_LIMIT: Final = 200
+#: Names that a custom event's own properties cannot have (Braze: event object, "Reserved keys").
+RESERVED_PROPERTIES: Final = frozenset({"time", "event_name"})
 
 
 class BadObjectError(ValueError):
@@ -42,10 +46,23 @@ class AttributesObject:
     subscriptions: dict[uuid.UUID, bool] = field(default_factory=dict)
     push_tokens: list[Token] = field(default_factory=list)
 
+    @property
+    def is_token_import(self) -> bool:
+        """Whether it is about users of whom only push tokens are known. Braze: ``push_token_import``."""
+        return self.identity.kind == "push_token"
+
+    def each_user(self) -> "Iterator[AttributesObject]":
+        """Itself; of an import of tokens, one for each of them (Braze: a temporary user for each token)."""
+        if not self.is_token_import:
+            yield self
+            return
+        for token in self.push_tokens:
+            yield replace(self, identity=Identity("push_token", token.token, token.app_id), push_tokens=[token])
+
 
 @dataclass(frozen=True, slots=True)
 class EventObject:
-    """One custom event of one user."""
+    """One custom event of one user. ``id``: its sender's own, by which a repeated one is known."""
 
     identity: Identity
     update_only: bool
@@ -53,11 +70,12 @@ class EventObject:
     time: datetime
     properties: dict[str, Any]
     app_id: str | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PurchaseObject:
-    """A purchase of ``quantity`` pieces; Braze treats it as that many purchases of one."""
+    """A purchase of ``quantity`` pieces; Braze treats it as that many purchases of one. ``id`` as that of an event."""
 
     identity: Identity
     update_only: bool
@@ -68,13 +86,15 @@ class PurchaseObject:
     time: datetime
     properties: dict[str, Any]
     app_id: str | None = None
+    id: str | None = None
 
 
 def attributes_object(source: Any) -> AttributesObject:
     """Check one object of ``attributes``. Raises BadObjectError."""
-    identity, update_only = _subject(source)
+    tokens = _parsed(source, "push_tokens", tokens_of) if isinstance(source, Mapping) else []
+    identity, update_only = _imported(source, tokens) or _subject(source)
     columns: dict[str, Any] = {}
-    kept: dict[str, Any] = {}
+    kept: dict[str, Any] = {attributes.FOR_PUSH_ONLY: True} if identity.kind == "push_token" else {}
     custom: dict[str, Any] = {}
     merging = source.get("_merge_objects") is True
     for name, value in source.items():
@@ -97,8 +117,22 @@ def attributes_object(source: Any) -> AttributesObject:
         merging,
         len(counted),
         subscriptions=_parsed(source, "subscription_groups", states_of),
-        push_tokens=_parsed(source, "push_tokens", tokens_of),
+        push_tokens=tokens,
     )
+
+
+def _imported(source: Any, tokens: list[Token]) -> tuple[Identity, bool] | None:
+    """Whom an import of push tokens is about: those who have the tokens. None for any other object.
+
+    Braze: user attributes object, "Push token import".
+    """
+    if not isinstance(source, Mapping) or source.get(attributes.FOR_PUSH_ONLY) is not True or source.get("user_alias"):
+        return None
+    if source.get("external_id") is not None or source.get("braze_id") is not None:
+        raise BadObjectError("'external_id' and 'braze_id' cannot be specified with 'push_token_import'")
+    if not tokens:
+        raise BadObjectError("'push_tokens' is required with 'push_token_import'")
+    return Identity("push_token", tokens[0].token, tokens[0].app_id), source.get("_update_existing_only") is True
 
 
 def _parsed(source: Mapping[str, Any], name: str, parse: Callable[[Any], Parsed]) -> Parsed:
@@ -129,13 +163,17 @@ def _check_custom(name: str, value: Any, merging: bool) -> None:
 def event_object(source: Any) -> EventObject:
     """Check one object of ``events``. Raises BadObjectError."""
     identity, update_only = _subject(source)
+    properties = _properties(source)
+    if reserved := sorted(RESERVED_PROPERTIES & properties.keys()):
+        raise BadObjectError(f"'properties' may not hold the reserved key '{reserved[0]}'")
     return EventObject(
         identity,
         update_only,
         name=_text(source, "name"),
         time=_time(source),
-        properties=_properties(source),
+        properties=properties,
         app_id=_app_id(source),
+        id=_own_id(source),
     )
 
 
@@ -152,6 +190,7 @@ def purchase_object(source: Any) -> PurchaseObject:
         time=_time(source),
         properties=_properties(source),
         app_id=_app_id(source),
+        id=_own_id(source),
     )
 
 
@@ -185,7 +224,7 @@ def _text(source: Mapping[str, Any], key: str) -> str:
 
 def _time(source: Mapping[str, Any]) -> datetime:
     """Braze: a time in the future becomes the current time."""
-    moment = parse_moment(_required(source, "time"))
+    moment = parse_time(_required(source, "time"))
     if moment is None:
         raise BadObjectError("'time' is not valid")
     return min(moment, timezone.now())
@@ -195,6 +234,16 @@ def _app_id(source: Mapping[str, Any]) -> str | None:
     value = source.get("app_id")
     if value is not None and (not isinstance(value, str) or len(value) > NAME_LIMIT):
         raise BadObjectError("'app_id' is not valid")
+    return value or None
+
+
+def _own_id(source: Mapping[str, Any]) -> str | None:
+    """Braze has no such field: it takes every event for a new one (track users, frequently asked questions)."""
+    value = source.get("id")
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if value is not None and (not isinstance(value, str) or len(value) > ID_LIMIT):
+        raise BadObjectError(f"'id' must be a string of at most {ID_LIMIT} characters")
     return value or None
 
 
@@ -225,7 +274,7 @@ def _quantity(source: Mapping[str, Any]) -> int:
 
 
 def _properties(source: Mapping[str, Any]) -> dict[str, Any]:
-    """Braze: names of 1 to 255 characters without a leading dollar sign, at most 50 KB together."""
+    """Braze: names of 1 to 255 characters without a leading dollar sign, at most 100 KB together."""
     value = source.get("properties")
     if value is None:
         return {}
@@ -234,5 +283,5 @@ def _properties(source: Mapping[str, Any]) -> dict[str, Any]:
     ):
         raise BadObjectError("'properties' is not valid")
     if len(orjson.dumps(value)) > PROPERTIES_LIMIT:
-        raise BadObjectError("'properties' must be at most 50 KB")
+        raise BadObjectError("'properties' must be at most 100 KB")
     return dict(value)

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 
 from profiles.models import EXTERNAL_ID_LIMIT
+from profiles.versions import BUMP_SQL, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +77,17 @@ def store_tokens(workspace_id: int, tokens: Iterable[tuple[int, Token]]) -> None
             ],
         )
         cursor.execute(
-            """
-            INSERT INTO profiles_device (workspace_id, profile_id, app_id, device_id, platform, model, os_version)
-            SELECT app.workspace_id, new.profile_id, app.id, new.device_id, app.platform, '', ''
-            FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS new (profile_id, app_id, device_id)
-            JOIN workspaces_app app ON app.workspace_id = %s AND app.api_id::text = new.app_id
-            WHERE new.device_id IS NOT NULL
-            ORDER BY new.profile_id, new.device_id
-            ON CONFLICT (workspace_id, device_id, profile_id) DO NOTHING
-            """,
-            [owners, app_ids, device_ids, workspace_id],
+            f"""
+            WITH seen AS (
+                INSERT INTO profiles_device (workspace_id, profile_id, app_id, device_id, platform, model, os_version)
+                SELECT app.workspace_id, new.profile_id, app.id, new.device_id, app.platform, '', ''
+                FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS new (profile_id, app_id, device_id)
+                JOIN workspaces_app app ON app.workspace_id = %s AND app.api_id::text = new.app_id
+                WHERE new.device_id IS NOT NULL
+                ORDER BY new.profile_id, new.device_id
+                ON CONFLICT (workspace_id, device_id, profile_id) DO NOTHING
+            )
+            {BUMP_SQL}
+            """,  # noqa: S608 - a constant
+            [owners, app_ids, device_ids, workspace_id, workspace_id, [Kind.DEVICES]],
         )

@@ -148,10 +148,17 @@ def _deprecate(workspace_id: int, names: Mapping[str, int]) -> None:
 
 @at_once
 def remove_external_ids(workspace_id: int, names: Collection[str]) -> set[str]:
-    """Remove deprecated external ids; returns those that were."""
+    """Remove deprecated external ids; returns those that were. Events that came in before still mean their users."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM profiles_deprecatedid WHERE workspace_id = %s AND external_id = ANY(%s) RETURNING external_id",
+            """
+            WITH removed AS (
+                DELETE FROM profiles_deprecatedid WHERE workspace_id = %s AND external_id = ANY(%s)
+                RETURNING workspace_id, external_id, profile_id
+            )
+            INSERT INTO profiles_formername (workspace_id, kind, name, profile_id, is_removed)
+            SELECT workspace_id, 'external_id', external_id, profile_id, true FROM removed RETURNING name
+            """,
             [workspace_id, sorted(set(names))],
         )
         return {name for (name,) in cursor.fetchall()}

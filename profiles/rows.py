@@ -14,6 +14,8 @@ import orjson
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected
 
+from profiles.versions import kinds_of
+
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -22,20 +24,28 @@ WRITABLE: Final = {
     "country": "text",
     "date_of_birth": "date",
     "email": "text",
+    "email_opted_in_at": "timestamptz",
     "email_subscribe": "text",
+    "email_unsubscribed_at": "timestamptz",
     "first_name": "text",
     "first_used_at": "timestamptz",
     "gender": "text",
     "home_city": "text",
+    "is_test_user": "boolean",
     "language": "text",
     "last_name": "text",
     "last_used_at": "timestamptz",
     "phone": "text",
+    "push_opted_in_at": "timestamptz",
     "push_subscribe": "text",
+    "push_unsubscribed_at": "timestamptz",
     "time_zone": "text",
     "custom_attributes": "jsonb",
     "other_fields": "jsonb",
 }
+#: By the state of a subscription: what the column ends with that says since when.
+SINCE: Final = {"opted_in": "opted_in_at", "unsubscribed": "unsubscribed_at"}
+_CHANNELS: Final = ("email", "push")
 _JSON: Final = ("custom_attributes", "other_fields")
 _ATTEMPTS: Final = 8
 
@@ -95,6 +105,13 @@ class Row:
         self.after["first_used_at"] = min(first, moment) if first else moment
         self.after["last_used_at"] = max(last, moment) if last else moment
 
+    def chose(self, moment: datetime) -> None:
+        """Note that the user opted in or unsubscribed at ``moment``, on the channels where that is new."""
+        for channel in _CHANNELS:
+            state = self.after[f"{channel}_subscribe"]
+            if state != self.before[f"{channel}_subscribe"] and state in SINCE:
+                self.after[f"{channel}_{SINCE[state]}"] = moment
+
 
 def lock(ids: Iterable[int]) -> dict[int, Row]:
     """Lock the profiles in the order of their ids and read them, in one statement.
@@ -125,7 +142,7 @@ def _row(values: tuple[Any, ...]) -> Row:
 
 
 def save(rows: Iterable[Row]) -> None:
-    """Write the rows that changed, in one statement: the columns that differ in any of them."""
+    """Write the rows that changed, in one statement: the columns that differ in any of them. It notes their kinds."""
     changed = [row for row in rows if row.after != row.before]
     if not changed:
         return
@@ -137,9 +154,13 @@ def save(rows: Iterable[Row]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE profiles_profile SET {assignments}, updated_at = now()
-            FROM json_to_recordset(%s::json) AS new (id bigint, {types})
-            WHERE profiles_profile.id = new.id
+            WITH saved AS (
+                UPDATE profiles_profile SET {assignments}, updated_at = now()
+                FROM json_to_recordset(%s::json) AS new (id bigint, {types})
+                WHERE profiles_profile.id = new.id RETURNING workspace_id
+            )
+            INSERT INTO profiles_datachange (workspace_id, kind)
+            SELECT workspace_id, unnest(%s::text[]) FROM (SELECT DISTINCT workspace_id FROM saved) AS one
             """,  # noqa: S608 - names of ours
-            [values.decode()],
+            [values.decode(), kinds_of(columns)],
         )

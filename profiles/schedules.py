@@ -20,15 +20,23 @@ SCHEDULES: Final = (
         description=_("Goes on with imports of users whose worker was lost."),
     ),
     Schedule(
+        name="profiles-forget-notes",
+        task="profiles.forget_notes",
+        every=300,
+        description=_("Deletes notes about changed user data that no stored filter result needs any more."),
+    ),
+    Schedule(
         name="profiles-count-attributes",
         task="profiles.count_attributes",
         every=3600,
-        description=_("Counts how many users have each custom attribute."),
+        description=_("Counts how many users have each custom attribute, and are in each subscription group."),
     ),
     Schedule(
         name="profiles-purge",
         task="profiles.purge",
         every=3600,
-        description=_("Deletes event properties after 30 days, and files of imports that were never started."),
+        description=_(
+            "Deletes event properties and the log of who users became after 30 days, and imports never started."
+        ),
     ),
 )

@@ -1,21 +1,23 @@
 """Finding one user by any of their names. Braze: Search Users."""
 
+from django.db.models import QuerySet
+
 from profiles.models import Alias, DeprecatedId, Device, Profile
 
 #: One name can be that of several users: an email address, or an alias under two labels.
 LIMIT = 50
 
 
-def search(workspace_id: int, text: str) -> list[Profile]:
+def search(workspace_id: int, text: str, *, test_users: bool = False) -> list[Profile]:
     """The users that have exactly ``text`` as external id (also a deprecated one), braze id, alias name, device id,
-    email (in any case) or phone number.
+    email (in any case) or phone number; ``test_users``: only those marked so.
 
     Each way is one look into an index, whatever the number of users.
     """
     text = text.strip()
     if not text or "\x00" in text:
         return []
-    mine = Profile.objects.filter(workspace_id=workspace_id).order_by()
+    mine = _users(workspace_id, test_users).order_by()
     named = [
         Alias.objects.filter(workspace_id=workspace_id, name=text),
         Device.objects.filter(workspace_id=workspace_id, device_id=text),
@@ -32,6 +34,11 @@ def search(workspace_id: int, text: str) -> list[Profile]:
     return list(Profile.objects.filter(pk__in=ids).order_by("-last_used_at", "pk")[:LIMIT])
 
 
-def newest(workspace_id: int, count: int) -> list[Profile]:
-    """The users who came last."""
-    return list(Profile.objects.filter(workspace_id=workspace_id).order_by("-pk")[:count])
+def newest(workspace_id: int, count: int, *, test_users: bool = False) -> list[Profile]:
+    """The users who came last; ``test_users``: of those marked so."""
+    return list(_users(workspace_id, test_users).order_by("-pk")[:count])
+
+
+def _users(workspace_id: int, test_users: bool) -> QuerySet[Profile]:
+    users = Profile.objects.filter(workspace_id=workspace_id)
+    return users.filter(is_test_user=True) if test_users else users

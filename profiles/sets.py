@@ -6,15 +6,17 @@ Architecture, "sets of users are roaring bitmaps": ids fit 32 bits, and a set of
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from contextvars import ContextVar
+from typing import Any, Final
 
 import numpy as np
 from django.db import connection, models
-from django.db.backends.postgresql.base import ServerBindingCursor
 from psycopg.adapt import Dumper, Loader
 from psycopg.postgres import types
 from psycopg.pq import Format
 from pyroaring import BitMap
+
+from workspaces.binary import binary_cursor
 
 
 def _bitmap(ids: Any) -> BitMap:
@@ -51,10 +53,21 @@ class ProfileSet:
         return cls._of(_bitmap(np.frombuffer(data, dtype=">i8")))
 
     @classmethod
+    def from_packed(cls, data: bytes | memoryview | None) -> "ProfileSet":
+        """The ids in ``data``, from the aggregate ``_PACK``; some at a time, since ``data`` may be large."""
+        made = BitMap()
+        for start in range(0, len(data or b""), _AT_ONCE):
+            made |= _bitmap(np.frombuffer(memoryview(data or b"")[start : start + _AT_ONCE], dtype=">u4") ^ (1 << 31))
+        return cls._of(made)
+
+    @classmethod
     def union(cls, sets: Iterable["ProfileSet"]) -> "ProfileSet":
         """All ids of all ``sets``."""
-        bits = [one._bits for one in sets]
-        return cls._of(BitMap.union(*bits)) if bits else cls()
+        several = list(sets)
+        if len(several) == 1:
+            # Sets do not change: no copy.
+            return several[0]
+        return cls._of(BitMap.union(*(one._bits for one in several))) if several else cls()
 
     def to_bytes(self) -> bytes:
         """The set in roaring's portable format, runs compressed."""
@@ -104,6 +117,17 @@ class ProfileSet:
         """Up to ``count`` of the lowest ids."""
         return list(self._bits[:count])
 
+    def sample(self, size: int, blocks: int = 200) -> "ProfileSet":
+        """About ``size`` of the ids: so many blocks of neighbours, at even distances. The same set has one sample.
+
+        Neighbours, because their rows lie together.
+        """
+        if len(self) <= size:
+            return self
+        blocks = min(blocks, size)
+        starts = [block * len(self) // blocks for block in range(blocks)]
+        return self._of(BitMap.union(*(self._bits[start : start + size // blocks] for start in starts)))
+
     def to_array(self) -> Any:
         """The ids in ascending order as a numpy array of unsigned 32-bit integers."""
         return np.frombuffer(self._bits.to_array(), dtype=np.uint32) if self._bits else np.empty(0, np.uint32)
@@ -134,6 +158,23 @@ class ProfileSetField(models.BinaryField):
         return value
 
 
+#: Bytes of a packed set that are decoded at once.
+_AT_ONCE: Final = 4_000_000
+#: Aggregates ids into one value of 4 bytes each. Ids are unsigned, PostgreSQL's integers are not.
+_PACK: Final = "string_agg(int4send(({column} - 2147483648)::int4), '')"
+_sample: ContextVar[list[int] | None] = ContextVar("sample", default=None)
+
+
+@contextmanager
+def sampled(sample: ProfileSet) -> Iterator[None]:
+    """Inside, ``profile_ids`` finds those of ``sample`` only, and is as quick as that is small."""
+    token = _sample.set(list(sample))
+    try:
+        yield
+    finally:
+        _sample.reset(token)
+
+
 def profile_ids(
     where: str, params: Iterable[Any] = (), source: str = "profiles_profile", column: str = "id"
 ) -> ProfileSet:
@@ -142,9 +183,17 @@ def profile_ids(
     PostgreSQL aggregates the ids into one value, so that parallel workers do the reading and one row comes back.
     ``where``, ``source`` and ``column`` are SQL of ours; everything from outside goes into ``params``.
     """
+    values = list(params)
+    sample = _sample.get()
+    if sample is not None:
+        where, values = f"({where}) AND {column} = ANY(%s)", [*values, sample]
+    statement = f"SELECT {_PACK.format(column=column)} FROM {source} WHERE {where}"  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT string_agg(int8send({column}), '') FROM {source} WHERE {where}", list(params))  # noqa: S608
-        return ProfileSet.from_int8send(cursor.fetchone()[0])
+        # Conditions are written for Django's cursors, which put the values into the text.
+        whole = cursor.mogrify(statement, values)
+    with binary_cursor() as cursor:
+        cursor.execute(whole)
+        return ProfileSet.from_packed(cursor.fetchone()[0])
 
 
 class _SetDumper(Dumper):
@@ -164,15 +213,8 @@ class _SetLoader(Loader):
 
 @contextmanager
 def set_cursor() -> Iterator[Any]:
-    """A cursor for statements with large sets: a parameter may be a set, and a ``bytea`` column comes as one.
-
-    Django's own cursors speak text, in which a set of millions takes PostgreSQL and us four times as long.
-    """
-    connection.ensure_connection()
-    raw: Any = cast(Any, ServerBindingCursor)(connection.connection)
-    raw.format = Format.BINARY
-    raw.adapters.register_dumper(ProfileSet, _SetDumper)
-    raw.adapters.register_loader("bytea", _SetLoader)
-    wrapped: Any = connection._prepare_cursor(raw)  # type: ignore[attr-defined] # as connection.cursor() does it
-    with wrapped as cursor:
+    """A cursor for statements with large sets: a parameter may be a set, and a ``bytea`` column comes as one."""
+    with binary_cursor() as cursor:
+        cursor.adapters.register_dumper(ProfileSet, _SetDumper)
+        cursor.adapters.register_loader("bytea", _SetLoader)
         yield cursor

@@ -1,4 +1,4 @@
-"""The tables beside the profiles: what users did, counted by day; imports of users."""
+"""The tables beside the profiles: what users did, counted by day; imports of users. Of messages: ``message_stores``."""
 
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from workspaces.models import User, Workspace
+from workspaces.models import App, User, Workspace
 
 
 class ExactDecimalField(models.DecimalField):
@@ -56,31 +56,118 @@ class DailyCount(models.Model):
         return f"{self.day} {self.kind} {self.name}: {self.count}"
 
 
-class PropertyValue(models.Model):
-    """A property that a custom event came with, of the events that an admin chose; kept 30 days.
+class KeptEvent(models.Model):
+    """A custom event with its properties, of the events that an admin chose; kept 30 days.
 
-    ``property`` is the path, parts joined by dots; ``value`` is a string, number or boolean.
+    ``properties`` is flat: the path to a value, parts joined by dots, to the string, number or boolean there, or to a
+    list of them.
     """
 
     workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, db_constraint=False, related_name="+")
     event = models.ForeignKey(
-        "profiles.CustomEvent", models.CASCADE, db_index=False, db_constraint=False, related_name="property_values"
+        "profiles.CustomEvent", models.CASCADE, db_index=False, db_constraint=False, related_name="kept"
     )
-    profile = models.ForeignKey("profiles.Profile", models.CASCADE, db_constraint=False, related_name="property_values")
-    property = models.TextField(_("property"))
-    value = models.JSONField(_("value"))
+    profile = models.ForeignKey("profiles.Profile", models.CASCADE, db_constraint=False, related_name="kept_events")
     time = models.DateTimeField(_("time"))
+    properties = models.JSONField(_("properties"))
 
     class Meta:
-        verbose_name = _("event property")
-        verbose_name_plural = _("event properties")
+        verbose_name = _("event with properties")
+        verbose_name_plural = _("events with properties")
         indexes = [
-            models.Index(fields=["event", "property", "time"], name="property_value_of_event"),
-            models.Index(fields=["time"], name="property_value_time"),
+            models.Index(fields=["event", "time"], name="kept_event_of_name"),
+            models.Index(fields=["time"], name="kept_event_time"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.property}: {self.value}"
+        return f"{self.event_id} {self.time}"
+
+
+class KeptPurchase(models.Model):
+    """A purchase of ``count`` pieces with its properties, flat as those of ``KeptEvent``; kept 30 days, too."""
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, db_constraint=False, related_name="+")
+    profile = models.ForeignKey("profiles.Profile", models.CASCADE, db_constraint=False, related_name="kept_purchases")
+    product = models.CharField(_("product id"), max_length=255)
+    time = models.DateTimeField(_("time"))
+    count = models.IntegerField(_("quantity"), default=1)
+    properties = models.JSONField(_("properties"))
+
+    class Meta:
+        verbose_name = _("purchase with properties")
+        verbose_name_plural = _("purchases with properties")
+        indexes = [
+            models.Index(fields=["workspace", "product", "time"], name="kept_purchase_of_product"),
+            models.Index(fields=["time"], name="kept_purchase_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product} {self.time}"
+
+
+class SessionLength(models.Model):
+    """How many of a user's sessions lasted so many seconds: what the median is taken of."""
+
+    pk = models.CompositePrimaryKey("workspace_id", "profile_id", "seconds")
+    # No constraints in the database, as for ``DailyCount``.
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, db_constraint=False, related_name="+")
+    profile = models.ForeignKey("profiles.Profile", models.CASCADE, db_constraint=False, related_name="session_lengths")
+    seconds = models.IntegerField(_("seconds"))
+    count = models.BigIntegerField(_("sessions"), default=0)
+
+    class Meta:
+        verbose_name = _("session length")
+        verbose_name_plural = _("session lengths")
+
+    def __str__(self) -> str:
+        return f"{self.seconds} s: {self.count}"
+
+
+class Uninstall(models.Model):
+    """When a user uninstalled an app last; a later use of it says that it is installed again."""
+
+    pk = models.CompositePrimaryKey("app_id", "profile_id")
+    app = models.ForeignKey(App, models.CASCADE, db_index=False, related_name="+")
+    profile = models.ForeignKey("profiles.Profile", models.CASCADE, related_name="uninstalls")
+    uninstalled_at = models.DateTimeField(_("uninstalled"))
+
+    class Meta:
+        verbose_name = _("uninstall")
+        verbose_name_plural = _("uninstalls")
+
+    def __str__(self) -> str:
+        return f"{self.profile_id} {self.app_id}"
+
+
+class Product(models.Model):
+    """The id of a product that somebody bought, for people to choose from."""
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, related_name="+")
+    name = models.CharField(_("product id"), max_length=255)
+    created_at = models.DateTimeField(_("first seen"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("product")
+        verbose_name_plural = _("products")
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="product_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AppVersion(models.Model):
+    """A version of an app that somebody used, for people to choose from."""
+
+    app = models.ForeignKey(App, models.CASCADE, db_index=False, related_name="versions")
+    version = models.CharField(_("version"), max_length=100)
+
+    class Meta:
+        verbose_name = _("app version")
+        verbose_name_plural = _("app versions")
+        constraints = [models.UniqueConstraint(fields=["app", "version"], name="app_version_once")]
+
+    def __str__(self) -> str:
+        return self.version
 
 
 class LogCursor(models.Model):
@@ -93,6 +180,33 @@ class LogCursor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: ({self.xid}, {self.event})"
+
+
+class FormerName(models.Model):
+    """A name that a user had until it was merged away, or removed: see ``profiles.former_names``.
+
+    ``is_removed``: somebody took the name away on purpose, so it means nobody in what comes in later.
+    """
+
+    class Kind(models.TextChoices):
+        EXTERNAL_ID = "external_id"
+        BRAZE_ID = "braze_id"
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, related_name="+")
+    profile = models.ForeignKey("profiles.Profile", models.CASCADE, related_name="former_names")
+    kind = models.CharField(max_length=11, choices=Kind)
+    name = models.TextField()
+    is_removed = models.BooleanField(default=False, db_default=False)
+    made_at = models.DateTimeField(db_default=models.expressions.RawSQL("clock_timestamp()", ()))
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["workspace", "name", "kind"], name="former_name"),
+            models.Index(fields=["made_at"], name="former_name_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}: {self.profile_id}"
 
 
 class UserImport(models.Model):
@@ -178,6 +292,34 @@ class UserImport(models.Model):
     def share(self) -> int:
         """How much of the file is worked off, in percent."""
         return min(100, round(100 * self.position / self.size))
+
+
+class TriedName(models.Model):
+    """A user whom the dry run of an import would make, by a digest of the name; until the dry run ends."""
+
+    pk = models.CompositePrimaryKey("user_import_id", "digest")
+    # No constraint in the database, as below.
+    user_import = models.ForeignKey(
+        UserImport, models.CASCADE, db_index=False, db_constraint=False, related_name="tried_names"
+    )
+    digest = models.UUIDField()
+
+    def __str__(self) -> str:
+        return str(self.digest)
+
+
+class ImportedUser(models.Model):
+    """A user whom a row of an import made or changed."""
+
+    pk = models.CompositePrimaryKey("user_import_id", "profile_id")
+    # No constraints in the database: look-ups for each row would double the cost of writing it.
+    user_import = models.ForeignKey(
+        UserImport, models.CASCADE, db_index=False, db_constraint=False, related_name="users"
+    )
+    profile = models.ForeignKey("profiles.Profile", models.CASCADE, db_constraint=False, related_name="imports")
+
+    def __str__(self) -> str:
+        return f"{self.user_import_id}: {self.profile_id}"
 
 
 class RefusedRow(models.Model):

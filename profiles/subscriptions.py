@@ -8,11 +8,12 @@ from typing import Final
 from django.db import connection
 
 from currents.log import NewEvent, append_events
-from profiles.behaviours import group_change
+from profiles.behaviours import REST_API, group_change
 from profiles.choices import STATES
 from profiles.identities import Identity, find
 from profiles.models import SubscriptionGroup
 from profiles.rows import Row, at_once, lock
+from profiles.versions import Kind
 
 _WORDS: Final = {is_subscribed: word for word, is_subscribed in STATES.items()}
 _EMAIL: Final = SubscriptionGroup.Channel.EMAIL.value
@@ -53,12 +54,26 @@ def peers(workspace_id: int, profile_ids: Collection[int], emails: Collection[st
         return {profile_id for (profile_id,) in cursor.fetchall()}
 
 
+def unknown_groups(workspace_id: int, groups: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Which of these are the ids of no subscription group of the workspace. None asked: no query."""
+    if not groups:
+        return set()
+    mine = SubscriptionGroup.objects.filter(workspace_id=workspace_id, api_id__in=groups)
+    return set(groups) - set(mine.values_list("api_id", flat=True))
+
+
 def store_choices(
-    workspace_id: int, rows: Mapping[int, Row], choices: Iterable[Choice], *, spreading: bool = False
+    workspace_id: int,
+    rows: Mapping[int, Row],
+    choices: Iterable[Choice],
+    *,
+    spreading: bool = False,
+    source: str = REST_API,
 ) -> list[NewEvent]:
     """Note what the locked users chose; ``spreading``: in a group for email, those with the same address follow.
 
-    Returns an event for each state that really changed. Unknown groups are passed over. Two statements.
+    Returns an event for each state that really changed, with its ``source``. Unknown groups are passed over. Two
+    statements.
     """
     wanted = {(one.profile_id, one.group): one.is_subscribed for one in choices}
     if not wanted:
@@ -73,21 +88,34 @@ def store_choices(
         keys = sorted(states)
         cursor.execute(
             """
-            INSERT INTO profiles_subscriptionstate AS old (profile_id, group_id, is_subscribed)
-            SELECT new.profile_id, new.group_id, new.is_subscribed
-            FROM unnest(%s::bigint[], %s::bigint[], %s::boolean[]) WITH ORDINALITY
-                AS new (profile_id, group_id, is_subscribed, place)
-            ORDER BY place
-            ON CONFLICT (profile_id, group_id) DO UPDATE
-            SET is_subscribed = EXCLUDED.is_subscribed, changed_at = now()
-            WHERE old.is_subscribed <> EXCLUDED.is_subscribed
-            RETURNING profile_id, group_id, is_subscribed
+            WITH changed AS (
+                INSERT INTO profiles_subscriptionstate AS old (profile_id, group_id, is_subscribed)
+                SELECT new.profile_id, new.group_id, new.is_subscribed
+                FROM unnest(%s::bigint[], %s::bigint[], %s::boolean[]) WITH ORDINALITY
+                    AS new (profile_id, group_id, is_subscribed, place)
+                ORDER BY place
+                ON CONFLICT (profile_id, group_id) DO UPDATE
+                SET is_subscribed = EXCLUDED.is_subscribed, changed_at = now()
+                WHERE old.is_subscribed <> EXCLUDED.is_subscribed
+                RETURNING profile_id, group_id, is_subscribed
+            ), noted AS (
+                INSERT INTO profiles_datachange (workspace_id, kind) SELECT %s, %s WHERE EXISTS (SELECT FROM changed)
+            )
+            SELECT profile_id, group_id, is_subscribed FROM changed
             """,
-            [[one for one, _ in keys], [group for _, group in keys], [states[key] for key in keys]],
+            [
+                [one for one, _ in keys],
+                [group for _, group in keys],
+                [states[key] for key in keys],
+                workspace_id,
+                Kind.SUBSCRIPTIONS,
+            ],
         )
         changed = cursor.fetchall()
     by_pk = {pk: (str(api_id), channel) for api_id, (pk, channel) in groups.items()}
-    return [_event(rows[profile_id], *by_pk[group], is_subscribed) for profile_id, group, is_subscribed in changed]
+    return [
+        _event(rows[profile_id], *by_pk[group], is_subscribed, source) for profile_id, group, is_subscribed in changed
+    ]
 
 
 def _spread(
@@ -110,9 +138,9 @@ def _spread(
     return states
 
 
-def _event(row: Row, group: str, channel: str, is_subscribed: bool) -> NewEvent:
+def _event(row: Row, group: str, channel: str, is_subscribed: bool, source: str) -> NewEvent:
     identifier = row.after["email"] if channel == _EMAIL else row.after["phone"]
-    return group_change(group, channel, _WORDS[is_subscribed], row.as_user(), identifier)
+    return group_change(group, channel, _WORDS[is_subscribed], row.as_user(), identifier, source)
 
 
 @at_once

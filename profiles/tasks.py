@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from profiles import catalogue, counters, received
+from profiles import catalogue, deleting, former_names, groups, live, occurrences, received, versions
 from profiles.importing import running, uploads
 
 
@@ -14,15 +14,25 @@ def count_received() -> None:
 
 @shared_task(name="profiles.count_attributes")  # type: ignore[untyped-decorator]
 def count_attributes() -> None:
-    """Count the users of each custom attribute."""
+    """Count the users of each custom attribute, and what users chose in each subscription group."""
     catalogue.count_users_everywhere()
+    groups.count_states_everywhere()
 
 
 @shared_task(name="profiles.purge")  # type: ignore[untyped-decorator]
 def purge() -> None:
     """Delete what is past its time."""
-    counters.purge()
+    occurrences.purge()
+    deleting.forget_empty_imports()
+    live.forget_old_changes()
+    former_names.forget_former_names()
     uploads.forget_unused()
+
+
+@shared_task(name="profiles.forget_notes")  # type: ignore[untyped-decorator]
+def forget_notes() -> None:
+    """Delete notes of changed data that no stored set needs."""
+    versions.forget()
 
 
 @shared_task(name="profiles.import_users")  # type: ignore[untyped-decorator]

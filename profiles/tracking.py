@@ -6,21 +6,26 @@ what belongs to them, counters), so any number of requests about the same users 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from django.utils import timezone
+
 from currents.log import NewEvent, append_events
+from profiles.app_uses import Use, log_app_uses
 from profiles.behaviours import bought, custom_event, location, subscription_changes
-from profiles.catalogue import declare_attributes, log_app_uses, log_custom_events
+from profiles.catalogue import declare_attributes, log_custom_events, log_products
 from profiles.counters import Deed, Kind, record
 from profiles.custom_values import changed
-from profiles.identities import Identity
+from profiles.identities import Identity, find
 from profiles.names import find_or_create
 from profiles.objects import AttributesObject, EventObject, PurchaseObject
+from profiles.orders import value_of_order
 from profiles.push_tokens import store_tokens
+from profiles.repeats import first_times
 from profiles.rows import Row, at_once, lock, save
 from profiles.subscriptions import Choice, peers, store_choices
-from workspaces.data_points import log_data_points
+from workspaces.data_points import log_data_points_of
 
 AnyObject = TypeVar("AnyObject", AttributesObject, EventObject, PurchaseObject)
 
@@ -43,8 +48,10 @@ class Batch:
 def track(workspace_id: int, batch: Batch) -> None:
     """Apply ``batch`` in one transaction: profiles, event log, catalogues and data points, all of it or nothing.
 
-    An object whose user does not exist and may not be created is ignored, as Braze does.
+    An object whose user does not exist and may not be created is ignored, as Braze does; so is an event or purchase
+    that carries an id and has come before.
     """
+    batch = _with_new_tokens(workspace_id, batch)
     types = declare_attributes(workspace_id, _first_values(batch.attributes))
     ids = find_or_create(
         workspace_id,
@@ -53,11 +60,14 @@ def track(workspace_id: int, batch: Batch) -> None:
     )
     rows = lock({*ids.values(), *_peers(workspace_id, batch.attributes, ids)})
     attributes = list(_about(batch.attributes, ids, rows))
-    events = list(_about(batch.events, ids, rows))
-    purchases = list(_about(batch.purchases, ids, rows))
+    events = first_times(workspace_id, list(_about(batch.events, ids, rows)))
+    purchases = first_times(workspace_id, list(_about(batch.purchases, ids, rows)))
     for row, change in attributes:
         _set_attributes(row, change, types)
-    deeds: list[tuple[Row, EventObject | PurchaseObject]] = [*events, *purchases]
+    deeds: list[tuple[Row, EventObject | PurchaseObject]] = [(row, event) for row, event, _ in events]
+    deeds += [(row, purchase) for row, purchase, _ in purchases]
+    for row in rows.values():
+        row.chose(timezone.now())
     for row, deed in deeds:
         row.used(deed.time)
     save(rows.values())
@@ -66,22 +76,40 @@ def track(workspace_id: int, batch: Batch) -> None:
         Choice(row.id, group, state) for row, change in attributes for group, state in change.subscriptions.items()
     ]
     chosen = store_choices(workspace_id, rows, choices, spreading=True)
-    record(workspace_id, [*map(_event_deed, events), *map(_purchase_deed, purchases)])
-    log_app_uses(workspace_id, ((row.id, deed.app_id, deed.time) for row, deed in deeds if deed.app_id))
+    record(
+        workspace_id,
+        [*(_event_deed(row, one) for row, one, _ in events), *(_purchase_deed(row, one) for row, one, _ in purchases)],
+    )
+    log_app_uses(workspace_id, (_use(row, deed, deed.app_id) for row, deed in deeds if deed.app_id))
     append_events(
         workspace_id,
         [
             *_changes(rows.values(), attributes),
             *chosen,
-            *(custom_event(event, row.as_user()) for row, event in events),
-            *(piece for row, purchase in purchases for piece in bought(purchase, row.as_user())),
+            *(custom_event(event, row.as_user(), name) for row, event, name in events),
+            *(piece for row, purchase, name in purchases for piece in bought(purchase, row.as_user(), name)),
         ],
     )
-    log_custom_events(workspace_id, Counter(event.name for _, event in events))
+    log_custom_events(workspace_id, Counter(event.name for _, event, _ in events))
+    log_products(workspace_id, (purchase.product_id for _, purchase, _ in purchases))
     # One row per source and day is every request's: it is locked last and for the shortest time.
-    log_data_points(workspace_id, "attributes", sum(change.data_points for _, change in attributes))
-    log_data_points(workspace_id, "events", len(events))
-    log_data_points(workspace_id, "purchases", sum(purchase.quantity for _, purchase in purchases))
+    log_data_points_of(
+        workspace_id,
+        {
+            "attributes": sum(change.data_points for _, change in attributes),
+            "events": len(events),
+            "purchases": sum(purchase.quantity for _, purchase, _ in purchases),
+        },
+    )
+
+
+def _with_new_tokens(workspace_id: int, batch: Batch) -> Batch:
+    """``batch`` with an object for each push token that is imported; one that somebody has is ignored (Braze)."""
+    if not any(one.is_token_import for one in batch.attributes):
+        return batch
+    attributes = [each for one in batch.attributes for each in one.each_user()]
+    known = find(workspace_id, {one.identity for one in attributes if one.is_token_import})
+    return replace(batch, attributes=[one for one in attributes if one.identity not in known])
 
 
 def _peers(workspace_id: int, attributes: Iterable[AttributesObject], ids: Mapping[Identity, int]) -> set[int]:
@@ -91,14 +119,17 @@ def _peers(workspace_id: int, attributes: Iterable[AttributesObject], ids: Mappi
     return peers(workspace_id, {ids[one.identity] for one in choosing if one.identity in ids}, emails)
 
 
-def _event_deed(done: tuple[Row, EventObject]) -> Deed:
-    row, event = done
-    return Deed(row.id, Kind.EVENT, event.name, event.time, properties=event.properties)
+def _event_deed(row: Row, event: EventObject) -> Deed:
+    currency, value = value_of_order(event.name, event.properties)
+    return Deed(row.id, Kind.EVENT, event.name, event.time, 1, currency, value, event.properties)
 
 
-def _purchase_deed(done: tuple[Row, PurchaseObject]) -> Deed:
-    row, one = done
-    return Deed(row.id, Kind.PURCHASE, one.product_id, one.time, one.quantity, one.currency, one.price)
+def _purchase_deed(row: Row, one: PurchaseObject) -> Deed:
+    return Deed(row.id, Kind.PURCHASE, one.product_id, one.time, one.quantity, one.currency, one.price, one.properties)
+
+
+def _use(row: Row, deed: EventObject | PurchaseObject, app_id: str) -> Use:
+    return Use(row.id, app_id, deed.time, is_purchase=isinstance(deed, PurchaseObject))
 
 
 def _changes(rows: Iterable[Row], attributes: Iterable[tuple[Row, AttributesObject]]) -> Iterator[NewEvent]:

@@ -1,61 +1,58 @@
 """Screens 3 and 4: the list of segments and the segment builder."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from django.contrib import admin, messages
-from django.contrib.admin.models import ADDITION, CHANGE
-from django.core.exceptions import ValidationError
-from django.core.paginator import Paginator
-from django.db.models import F, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.contrib import admin
+from django.contrib.admin.models import ADDITION
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import F
+from django.db.models.expressions import OrderBy
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern
 from django.utils import timezone
+from django.utils.html import escape
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_GET, require_POST
 
 from profiles.models import Profile
-from segments import builder, editing
+from segments import builder, editing, funnels, sizes
+from segments.edited_admin import EditedAdmin
 from segments.engine import evaluate
+from segments.explain import explain
+from segments.exporting import screens as export_screens  # noqa: F401 - registers them
+from segments.filters.user_lists import label_of
+from segments.lists.taking import MAX_BYTES, MAX_MEGABYTES, ListError, take
 from segments.models import Segment
+from segments.offers import offers
 from segments.panels import segments_of
 from segments.schema import schema
-from segments.screens import BadRequestError, json_answer, json_body
+from segments.screens import (
+    BadRequestError,
+    conflict_answer,
+    edited_in,
+    json_answer,
+    json_body,
+    json_object,
+    refusal,
+    version_in,
+)
 from segments.texts import builder_texts
 from segments.tree import TreeError, parse
+from segments.where_used import uses_of
 from segments.words import Words, tree_of
-from workspaces.admin_base import WorkspaceAdmin, may, needs, workspace_in
-from workspaces.models import App, User
+from workspaces.admin_base import may, needs, person_in, workspace_in
+from workspaces.models import App
 from workspaces.roles import Action
 
-PAGE_SIZE = 25
-#: Columns that the list can be sorted by: key, what to order by.
-SORTS = {
-    "name": F("name").asc(),
-    "-name": F("name").desc(),
-    "size": F("size").asc(nulls_last=True),
-    "-size": F("size").desc(nulls_last=True),
-    "edited": F("edited_at").asc(),
-    "-edited": F("edited_at").desc(),
-}
-DEFAULT_SORT = "-edited"
+#: Days of the chart.
+CHART_DAYS = 100
 #: For so long the list shows a size as it was computed last.
 SIZE_GOOD_FOR = timedelta(seconds=60)
-
-
-def _me(request: HttpRequest) -> User:
-    return cast(User, request.user)
-
-
-def _refusal(error: ValidationError | TreeError | BadRequestError) -> HttpResponse:
-    """What is wrong, beside the field or by row and filter."""
-    if isinstance(error, TreeError):
-        return json_answer({"problems": [one.to_json() for one in error.problems]}, 400)
-    if isinstance(error, ValidationError):
-        return json_answer({"errors": {name: " ".join(said) for name, said in error.message_dict.items()}}, 400)
-    return json_answer({"errors": {"": str(error)}}, 400)
 
 
 def _is_stale(segment: Segment) -> bool:
@@ -64,9 +61,14 @@ def _is_stale(segment: Segment) -> bool:
 
 
 @admin.register(Segment)
-class SegmentAdmin(WorkspaceAdmin):
+class SegmentAdmin(EditedAdmin):
     view_action: ClassVar[Action | None] = Action.VIEW_SEGMENTS
     edit_action: ClassVar[Action | None] = Action.EDIT_SEGMENTS
+    sorts: ClassVar[Mapping[str, OrderBy]] = {
+        **EditedAdmin.sorts,
+        "size": F("size").asc(nulls_last=True),
+        "-size": F("size").desc(nulls_last=True),
+    }
 
     def get_urls(self) -> list[URLPattern]:
         return [
@@ -74,12 +76,15 @@ class SegmentAdmin(WorkspaceAdmin):
             self.route("add/", self.add_view, "add"),
             self.route("statistics/", require_POST(self.statistics_view), "statistics"),
             self.route("values/", require_GET(self.values_view), "values"),
+            self.route("lists/", require_POST(self.lists_view), "lists"),
             self.route("preview/", require_POST(self.preview_view), "preview"),
+            self.route("explain/", require_POST(self.explain_view), "explain"),
             self.route("schema.json", require_GET(self.schema_view), "schema"),
             self.route("of-user/<int:pk>/", require_GET(self.of_user_view), "of_user"),
             self.route("<int:pk>/change/", self.builder_view, "change"),
             self.route("<int:pk>/save/", require_POST(self.save_view), "save"),
             self.route("<int:pk>/history/", require_GET(self.versions_view), "history"),
+            self.route("<int:pk>/explain/<int:user_pk>/", require_GET(self.explain_saved_view), "explain_saved"),
             self.route("<int:pk>/size/", require_POST(self.size_view), "size"),
             self.route("<int:pk>/duplicate/", require_POST(self.duplicate_view), "duplicate"),
             self.route("<int:pk>/archive/", require_POST(self.archive_view), "archive"),
@@ -98,45 +103,37 @@ class SegmentAdmin(WorkspaceAdmin):
             return self._list(request, create={})
         given = {name: request.POST.get(name, "") for name in ("name", "description")}
         try:
-            segment = editing.create(workspace_in(request), _me(request), given["name"], given["description"])
+            segment = editing.create(workspace_in(request), person_in(request), given["name"], given["description"])
         except ValidationError as error:
             return self._list(request, create={**given, "errors": error.message_dict}, status=400)
-        self.log(request, segment, _("Created."), ADDITION)
-        return HttpResponseRedirect(reverse("admin:segments_segment_change", args=[segment.pk]))
+        self.log(request, segment, gettext_noop("Created."), ADDITION)
+        return HttpResponseRedirect(self.address("change", segment.pk))
 
     def _list(self, request: HttpRequest, create: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
-        query = request.GET.get("q", "").strip()[:200].replace("\x00", "")
-        archived = bool(request.GET.get("archived"))
-        sort = request.GET.get("sort", "")
-        sort = sort if sort in SORTS else DEFAULT_SORT
-        mine: QuerySet[Segment] = self.get_queryset(request)
-        found = mine if archived else mine.filter(archived_at=None)
-        if query:
-            found = found.filter(Q(name__icontains=query) | Q(description__icontains=query) | Q(tags__contains=[query]))
-        found = found.select_related("edited_by").order_by(SORTS[sort], "pk")
-        page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("p"))
-        trees = {segment.pk: tree_of(segment.filters) for segment in page.object_list}
+        listed = self.listed(request)
+        segments: list[Segment] = list(listed["page"])
+        trees = {segment.pk: tree_of(segment.filters) for segment in segments}
         words = Words(workspace_in(request).pk, trees.values())
+        uses = uses_of(segments)
         context = {
             "title": _("Segments"),
-            "rows": [(one, words.lines(trees[one.pk]), _is_stale(one)) for one in page.object_list],
-            "page": page,
-            "query": query,
-            "archived": archived,
-            "sort": sort,
-            "none_at_all": not page.paginator.count and not query and not mine.exists(),
+            **listed,
+            "rows": [
+                (one, words.lines(trees[one.pk]), uses[one.pk], _is_stale(one), offers(request, one))
+                for one in segments
+            ],
             "create": create,
         }
         return self.screen(request, "segments/list.html", context, status=status)
 
     @needs(Action.VIEW_SEGMENTS)
     def size_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The exact size of one segment, now."""
+        """The exact size of one segment, now: null where there is none, with ``problem``, which says why."""
         segment = self.get(request, pk=pk)
         try:
             size = len(evaluate(parse(segment.filters), workspace_in(request)).users)
         except TreeError as error:
-            return _refusal(error)
+            return json_answer({"size": None, "problem": str(error.problems[0])})
         editing.note_size(segment, segment.version, size)
         return json_answer({"size": size})
 
@@ -146,30 +143,33 @@ class SegmentAdmin(WorkspaceAdmin):
         workspace = workspace_in(request)
         user = get_object_or_404(Profile, pk=pk, workspace=workspace)
         found = segments_of(workspace, user.pk)
-        return render(request, "segments/of_user.html", {"segments": found.segments, "broken": found.broken})
+        return render(request, "segments/of_user.html", {"found": found, "user_pk": user.pk})
 
     # --- The builder -----------------------------------------------------------------------------------------------
 
     @needs(Action.VIEW_SEGMENTS)
     def builder_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         segment = self.get(request, pk=pk)
-        changes = editing.note_view(segment, _me(request))
+        changes = editing.note_view(segment, person_in(request))
         context = {
             "title": _("Edit Segment"),
-            "crumbs": [(_("Segments"), reverse("admin:segments_segment_changelist"))],
+            "crumbs": [(_("Segments"), self.address("changelist"))],
             "segment": segment,
             "changes": changes,
-            "builder": self._builder_data(request, segment),
+            "uses": uses_of([segment])[pk],
+            "offers": offers(request, segment),
+            "bars": sizes.chart(segment, sizes.day_in(workspace_in(request)), CHART_DAYS),
+            "builder": self._builder_data(request, segment, changes),
             "texts": builder_texts(),
         }
         return self.screen(request, "segments/builder.html", context)
 
-    def _builder_data(self, request: HttpRequest, segment: Segment) -> dict[str, Any]:
+    def _builder_data(self, request: HttpRequest, segment: Segment, changes: int) -> dict[str, Any]:
         workspace = workspace_in(request)
         tree = tree_of(segment.filters)
         tags = Segment.objects.filter(workspace=workspace).values_list("tags", flat=True)
         own = ("save", "history")
-        shared = ("statistics", "values", "preview")
+        shared = ("statistics", "values", "preview", "explain")
         return {
             "segment": {
                 "pk": segment.pk,
@@ -179,17 +179,17 @@ class SegmentAdmin(WorkspaceAdmin):
                 "tags": segment.tags,
                 "filters": tree.to_json(),
             },
+            "seen": segment.version - changes,
             "editable": may(request, Action.EDIT_SEGMENTS),
-            "filters": builder.definitions(workspace),
-            "labels": builder.labels(workspace, [tree]),
+            **builder.editor_data(workspace, tree),
             "apps": [
                 {"id": str(app.api_id), "name": app.name, "platform": app.get_platform_display()}
                 for app in App.objects.filter(workspace=workspace).order_by("name")
             ],
             "tags": sorted({tag for row in tags for tag in row}),
             "urls": {
-                **{name: reverse(f"admin:segments_segment_{name}", args=[segment.pk]) for name in own},
-                **{name: reverse(f"admin:segments_segment_{name}") for name in shared},
+                **{name: self.address(name, segment.pk) for name in own},
+                **{name: self.address(name) for name in shared},
             },
         }
 
@@ -197,27 +197,76 @@ class SegmentAdmin(WorkspaceAdmin):
     def statistics_view(self, request: HttpRequest) -> HttpResponse:
         try:
             data = json_body(request)
+            segment = edited_in(data, "segment", self.get_queryset(request))
         except BadRequestError as error:
-            return _refusal(error)
-        pk = data.get("segment")
-        segment = self.get_queryset(request).filter(pk=pk).first() if isinstance(pk, int) and pk < 2**63 else None
-        channels = data.get("channels") is True
-        found = builder.statistics(workspace_in(request), data.get("filters"), channels=channels, segment=segment)
+            return refusal(error)
+        wanted = {name: data.get(name) is True for name in ("channels", "fresh", "quick")}
+        found = funnels.statistics(workspace_in(request), data.get("filters"), segment=segment, **wanted)
         return json_answer(found)
 
     @needs(Action.VIEW_SEGMENTS)
     def values_view(self, request: HttpRequest) -> HttpResponse:
-        found = builder.search_values(workspace_in(request), request.GET.get("filter", ""), request.GET.get("q", ""))
+        asked = {name: request.GET.get(name, "") for name in ("filter", "q", "member")}
+        subject = json_object(request.GET.get("subject", ""))
+        found = builder.search_values(workspace_in(request), asked["filter"], asked["q"], asked["member"], subject)
         return json_answer({"values": [asdict(one) for one in found]})
+
+    @needs(Action.EDIT_SEGMENTS)
+    def lists_view(self, request: HttpRequest) -> HttpResponse:
+        """Take a list of ids in (form fields ``ids``, a file, and ``name``, "" for pasted ones); answers its id."""
+        upload = request.FILES.get("ids")
+        if upload is None or (upload.size or 0) > MAX_BYTES:
+            message = _("Choose a CSV file of at most %(most)s MB, or paste ids.")
+            return refusal(BadRequestError(message % {"most": MAX_MEGABYTES}))
+        try:
+            name = request.POST.get("name", "").replace("\x00", "")
+            made = take(workspace_in(request), person_in(request), upload.read(), name)
+        except ListError as error:
+            return refusal(BadRequestError(str(error)))
+        return json_answer({"id": made.api_id, "label": label_of(made), "note": made.note})
 
     @needs(Action.VIEW_USERS)
     def preview_view(self, request: HttpRequest) -> HttpResponse:
         try:
             data = json_body(request)
+            edited_in(data, "segment", self.get_queryset(request))
             found = builder.preview(workspace_in(request), data.get("filters"), str(data.get("q") or ""))
         except (BadRequestError, TreeError) as error:
-            return _refusal(error)
+            return refusal(error)
         return json_answer(found)
+
+    @needs(Action.VIEW_USERS)
+    def explain_view(self, request: HttpRequest) -> HttpResponse:
+        """Why a user is in a tree that is being edited, or not."""
+        try:
+            data = json_body(request)
+            pk = data.get("user")
+            if isinstance(pk, bool) or not isinstance(pk, int):
+                raise BadRequestError(_("“user” is missing: reload the page."))
+            return self._explained(request, data.get("filters"), pk)
+        except (BadRequestError, TreeError) as error:
+            return refusal(error)
+
+    @needs(Action.VIEW_USERS)
+    def explain_saved_view(self, request: HttpRequest, pk: int, user_pk: int) -> HttpResponse:
+        """Why a user is in a segment, or not."""
+        segment = self.get(request, pk=pk)
+        try:
+            return self._explained(request, segment.filters, user_pk)
+        except TreeError as error:
+            return HttpResponse(escape(str(error)))
+
+    def _explained(self, request: HttpRequest, filters: Any, user_pk: int) -> HttpResponse:
+        if not may(request, Action.VIEW_SEGMENTS):
+            raise PermissionDenied
+        workspace = workspace_in(request)
+        try:
+            profile = get_object_or_404(Profile, pk=user_pk, workspace=workspace)
+        except OverflowError:
+            raise Http404 from None
+        allowed = {action for action in Action if may(request, action)}
+        context = {"explained": explain(workspace, filters, profile), "allowed": allowed}
+        return render(request, "segments/_explanation.html", context)
 
     @needs(Action.VIEW_SEGMENTS)
     def schema_view(self, request: HttpRequest) -> HttpResponse:
@@ -229,16 +278,13 @@ class SegmentAdmin(WorkspaceAdmin):
         segment = self.get(request, pk=pk)
         try:
             data = json_body(request)
-            version = data.get("version")
-            if isinstance(version, bool) or not isinstance(version, int) or not 0 < version < 2**31 - 1:
-                raise BadRequestError(_("“version” is missing: reload the page."))
             draft = editing.draft_of(segment, data)
-            segment = editing.save(segment, _me(request), version, draft)
+            segment = editing.save(segment, person_in(request), version_in(data), draft)
         except (BadRequestError, TreeError, ValidationError) as error:
-            return _refusal(error)
+            return refusal(error)
         except editing.ConflictError as conflict:
-            return json_answer({"conflict": self._conflict(conflict)}, 409)
-        self.log(request, segment, _("Saved version %(version)s.") % {"version": segment.version}, CHANGE)
+            return conflict_answer(conflict, _("%(who)s has saved this segment since you opened it (%(when)s)."))
+        self.log(request, segment, gettext_noop("Saved version %(version)s."), version=segment.version)
         saved = {
             "version": segment.version,
             "name": segment.name,
@@ -248,15 +294,6 @@ class SegmentAdmin(WorkspaceAdmin):
         }
         return json_answer(saved)
 
-    @staticmethod
-    def _conflict(conflict: editing.ConflictError) -> dict[str, Any]:
-        latest = conflict.latest
-        message = _("%(who)s has saved this segment since you opened it (%(when)s).") % {
-            "who": latest.made_by or _("Somebody"),
-            "when": builder.moment_json(latest.made_at)["text"],
-        }
-        return {"version": latest.version, "message": message}
-
     @needs(Action.VIEW_SEGMENTS)
     def versions_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         segment = self.get(request, pk=pk)
@@ -265,17 +302,8 @@ class SegmentAdmin(WorkspaceAdmin):
 
     @needs(Action.EDIT_SEGMENTS)
     def duplicate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        copy = editing.duplicate(self.get(request, pk=pk), _me(request))
-        self.log(request, copy, _("Created as a copy."), ADDITION)
-        messages.success(request, _("“%(name)s” has been created.") % {"name": copy.name})
-        return HttpResponseRedirect(reverse("admin:segments_segment_change", args=[copy.pk]))
+        return self.open_copy(request, editing.duplicate(self.get(request, pk=pk), person_in(request)))
 
     @needs(Action.EDIT_SEGMENTS)
     def archive_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        segment = self.get(request, pk=pk)
-        archived = request.POST.get("archived") == "1"
-        editing.archive(segment, archived)
-        done = _("“%(name)s” has been archived.") if archived else _("“%(name)s” is back from the archive.")
-        self.log(request, segment, _("Archived.") if archived else _("Brought back from the archive."))
-        messages.success(request, done % {"name": segment.name})
-        return HttpResponseRedirect(reverse("admin:segments_segment_changelist"))
+        return self.archive(request, pk)

@@ -7,4 +7,4 @@ class SegmentsConfig(AppConfig):
     verbose_name = _("Engagement")
 
     def ready(self) -> None:
-        from segments import panels, usage  # noqa: F401 - they register with the floors below
+        from segments import nesting, panels, usage  # noqa: F401 - they register what they know

@@ -1,22 +1,24 @@
-"""What the builder asks while one edits: definitions, statistics, history, a look at the users. All of it as JSON."""
+"""What the builder asks while one edits: definitions, history, a look at the users. All of it as JSON.
+
+Its numbers are in ``segments.funnels``.
+"""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
-from django.utils import timezone
-from django.utils.formats import date_format
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from profiles.models import Profile
+from profiles.search import search
 from profiles.sets import ProfileSet
-from segments.editing import note_size
-from segments.engine import Evaluation, Reach, Step, evaluate
-from segments.filters.base import Filter, Operator, Option
+from segments.engine import evaluate
+from segments.filters.base import Filter, Option
 from segments.filters.registry import filter_of, filters_in
+from segments.filters.subjects import About
 from segments.models import Segment, SegmentChange
-from segments.tree import Problem, Tree, TreeError, parse, read
+from segments.screens import moment_json
+from segments.tree import Tree, parse
 from segments.words import Words, tree_of
 from workspaces.models import Workspace
 
@@ -25,15 +27,16 @@ PREVIEW_LIMIT = 100
 HISTORY_LIMIT = 50
 
 
-def moment_json(moment: datetime) -> dict[str, str]:
-    """A time for people in the workspace's zone, with the UTC time to show on hover."""
-    return {
-        "text": date_format(timezone.localtime(moment), "DATETIME_FORMAT"),
-        "utc": f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
-    }
-
-
 # --- What there is to choose from ------------------------------------------------------------------------------------
+
+
+def editor_data(workspace: Workspace, tree: Tree) -> dict[str, Any]:
+    """What the filter editor (static/segments/filters.js) needs to draw ``tree`` and whatever may be added to it."""
+    return {
+        "filters": definitions(workspace),
+        "labels": labels(workspace, [tree]),
+        "lists": reverse("admin:segments_segment_lists"),
+    }
 
 
 def definitions(workspace: Workspace) -> list[dict[str, Any]]:
@@ -42,90 +45,36 @@ def definitions(workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def _definition(one: Filter) -> dict[str, Any]:
-    operators: dict[str, list[dict[str, Any]]] = {}
-    for type_, operator in one.all_operators():
-        operators.setdefault(type_, []).append(_operator(operator))
+    kinds = one.operators_by_kind().items()
     return {
         "key": one.key,
         "name": str(one.name),
         "group": str(one.group),
-        "attribute": one.has_attribute,
-        "operators": operators,
+        "offers": one.offers_values,
+        "subject": one.subject.definition() if one.subject else None,
+        "operators": {kind: [operator.definition() for operator in operators] for kind, operators in kinds},
     }
 
 
-def _operator(operator: Operator) -> dict[str, Any]:
-    return {
-        "key": operator.key,
-        "name": str(operator.name),
-        "widget": operator.value.widget,
-        "hint": str(operator.hint),
-        "options": [{"value": key, "label": str(name)} for key, name in getattr(operator.value, "options", ())],
-    }
+def search_values(
+    workspace: Workspace, filter_key: str, query: str, member: str = "", subject: About | None = None
+) -> list[Option]:
+    """Up to 50 values of that filter for what was typed; with ``member``, what its subject can have there.
 
-
-def search_values(workspace: Workspace, filter_key: str, query: str) -> list[Option]:
-    """Up to 50 values of that filter for what was typed; none when there is no such filter."""
+    ``subject`` is the rest of what the filter is about, as far as it is chosen. None when there is no such filter.
+    """
     found = filter_of(filter_key)
-    return found.search(workspace.pk, query[:200].replace("\x00", ""), SEARCH_LIMIT) if found else []
+    query = query[:200].replace("\x00", "")
+    if found is None:
+        return []
+    if member:
+        return found.search_subjects(workspace.pk, query, SEARCH_LIMIT, member, subject)
+    return found.search(workspace.pk, query, SEARCH_LIMIT, subject)
 
 
 def labels(workspace: Workspace, trees: Iterable[Tree]) -> dict[str, dict[str, str]]:
-    """By filter and value: how the chosen values of ``trees`` are called."""
+    """By filter and value: how the chosen values of ``trees`` are called; by filter + "/subject": their subjects."""
     return Words(workspace.pk, trees).labels
-
-
-# --- Statistics ------------------------------------------------------------------------------------------------------
-
-
-def statistics(
-    workspace: Workspace, data: Any, *, channels: bool = False, segment: Segment | None = None
-) -> dict[str, Any]:
-    """The funnel of a tree that is being edited, with whatever is wrong or unfinished in it.
-
-    Counts are null from the first row on that has no set. ``channels`` adds the reachable users by channel (costlier).
-    When the tree is what ``segment`` has saved, its size is noted for the list.
-    """
-    try:
-        tree, problems = read(data)
-    except TreeError as error:
-        return {"live": None, "total": None, "rows": {}, "problems": _problems(error.problems)}
-    found = evaluate(tree, workspace, problems=problems)
-    reach = Reach(workspace.pk) if channels else None
-    total = None if found.final is None else len(found.final)
-    if segment is not None and total is not None and tree.to_json() == segment.filters:
-        note_size(segment, segment.version, total)
-    return {
-        "live": len(found.live),
-        "total": total,
-        "channels": _channels(found.final, reach),
-        "rows": {step.id: _step(step, reach) for step in found.rows},
-        "problems": _problems(found.problems),
-        "waiting": _waiting(tree, found, workspace),
-        "moment": moment_json(min([found.moment, *(leaf.moment for leaf in found.leaves.values())])),
-    }
-
-
-def _step(step: Step, reach: Reach | None) -> dict[str, Any]:
-    users = None if step.users is None else len(step.users)
-    return {"users": users, "channels": _channels(step.users, reach)}
-
-
-def _channels(users: ProfileSet | None, reach: Reach | None) -> dict[str, int] | None:
-    return None if users is None or reach is None else reach.of(users)
-
-
-def _problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
-    return [one.to_json() for one in problems]
-
-
-def _waiting(tree: Tree, found: Evaluation, workspace: Workspace) -> int:
-    """Changes that have arrived for cohorts of the tree and are too many to be applied while one waits."""
-    by_filter: dict[str, list[Any]] = {}
-    for leaf in tree.leaves():
-        if leaf.id in found.leaves:
-            by_filter.setdefault(leaf.filter, []).append(leaf)
-    return sum(one.waiting(workspace.pk, leaves) for key, leaves in by_filter.items() if (one := filter_of(key)))
 
 
 # --- A look at the users ---------------------------------------------------------------------------------------------
@@ -138,12 +87,12 @@ def preview(workspace: Workspace, data: Any, query: str = "") -> dict[str, Any]:
     """
     users = evaluate(parse(data), workspace).users
     query = query.strip()[:512].replace("\x00", "")
-    profiles = _first_users(users) if not query else _users_named(workspace, query)
-    rows = profiles.only("external_id", "braze_id", "email", "country", "language", "last_used_at")
+    rows = users_named(workspace, query) if query else _first_users(users)
     return {
         "total": len(users),
         "users": [
             {
+                "pk": profile.pk,
                 "name": str(profile),
                 "identified": profile.external_id is not None,
                 "email": profile.email,
@@ -157,13 +106,21 @@ def preview(workspace: Workspace, data: Any, query: str = "") -> dict[str, Any]:
     }
 
 
-def _first_users(users: ProfileSet) -> QuerySet[Profile]:
+def _first_users(users: ProfileSet) -> Iterable[Profile]:
     return Profile.objects.filter(pk__in=users.first(PREVIEW_LIMIT)).order_by("pk")
 
 
-def _users_named(workspace: Workspace, query: str) -> QuerySet[Profile]:
-    named = Q(external_id__startswith=query) | Q(email__istartswith=query) | Q(braze_id=query)
-    return Profile.objects.filter(named, workspace=workspace).order_by("pk")[:PREVIEW_LIMIT]
+def users_named(workspace: Workspace, query: str) -> list[Profile]:
+    """Users with any name that is ``query`` (see ``profiles.search``), or whose external id or email begins with it.
+
+    What begins with a text follows it in the order of an index, so it takes as long among ten million users as among
+    ten.
+    """
+    found = {one.pk: one for one in search(workspace.pk, query)}
+    for column, text in dict.fromkeys([("external_id", query), ("email", query), ("email", query.lower())]):
+        following = Profile.objects.filter(workspace=workspace, **{f"{column}__gte": text}).order_by(column)
+        found |= {one.pk: one for one in following[:PREVIEW_LIMIT] if getattr(one, column).startswith(text)}
+    return [found[pk] for pk in sorted(found)[:PREVIEW_LIMIT]]
 
 
 # --- History ---------------------------------------------------------------------------------------------------------

@@ -1,6 +1,9 @@
 """Changing segments: every change is a new version with its line of history, and the second of two savers is told."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, count
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -9,22 +12,25 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from segments.engine import broken_references
-from segments.models import Segment, SegmentChange, SegmentView
+from segments.models import Edited, Segment, SegmentChange, SegmentView
+from segments.nesting import nesting_problems
 from segments.tree import Tree, TreeError, parse
 from segments.words import tree_of
 from workspaces.models import User, Workspace
 
 MAX_TAGS = 20
 MAX_TAG = 50
+MAX_NAME = 200
 MAX_DESCRIPTION = 2_000
+COPY_ATTEMPTS = 5
 
 
 class ConflictError(Exception):
-    """Somebody has saved the segment since it was opened; ``latest`` is what they saved."""
+    """Somebody has saved it since it was opened: ``version`` is theirs, ``who`` (None: unknown) saved it ``when``."""
 
-    def __init__(self, latest: SegmentChange) -> None:
-        super().__init__("The segment has been saved by somebody else.")
-        self.latest = latest
+    def __init__(self, version: int, who: User | None, when: datetime) -> None:
+        super().__init__("It has been saved by somebody else.")
+        self.version, self.who, self.when = version, who, when
 
 
 @dataclass(frozen=True)
@@ -41,25 +47,26 @@ def draft_of(segment: Segment, data: dict[str, Any]) -> Draft:
     """The draft in ``data`` (``name``, ``description``, ``tags``, ``filters``); what is missing stays as it is.
 
     Raises ValidationError by field, or TreeError. A filter that points to something gone or archived is refused, unless
-    it stands in the saved segment already: one can still rename a segment whose cohort has been archived.
+    it stands in the saved segment already: one can still rename a segment whose cohort has been archived. So is one
+    that makes a segment contain itself.
     """
     name, description = checked_texts(data.get("name", segment.name), data.get("description", segment.description))
-    tags = _checked_tags(data.get("tags", segment.tags))
+    tags = checked_tags(data.get("tags", segment.tags))
     tree = parse(data.get("filters", segment.filters))
     kept = {leaf.question() for leaf in tree_of(segment.filters).leaves()}
     new = {leaf.id for leaf in tree.leaves() if leaf.question() not in kept}
-    if broken := [one for one in broken_references(tree, segment.workspace_id) if one.leaf_id in new]:
+    broken = [*broken_references(tree, segment.workspace_id), *nesting_problems(tree, segment)]
+    if broken := [one for one in broken if one.leaf_id in new]:
         raise TreeError(broken)
     return Draft(name, description, tags, tree)
 
 
-def checked_texts(name: Any, description: Any) -> tuple[str, str]:
-    """Name and description as they are stored. Raises ValidationError by field."""
+def checked_texts(name: Any, description: Any, missing: str = "") -> tuple[str, str]:
+    """Name and description as they are stored. Raises ValidationError by field; ``missing`` asks for a name."""
     if not isinstance(name, str) or not name.strip() or "\x00" in name:
-        raise ValidationError({"name": _("Give the segment a name.")})
-    most = Segment._meta.get_field("name").max_length
-    if len(name.strip()) > (most or 0):
-        raise ValidationError({"name": _("Use at most %(most)s characters.") % {"most": most}})
+        raise ValidationError({"name": missing or _("Give the segment a name.")})
+    if len(name.strip()) > MAX_NAME:
+        raise ValidationError({"name": _("Use at most %(most)s characters.") % {"most": MAX_NAME}})
     if not isinstance(description, str) or "\x00" in description:
         raise ValidationError({"description": _("Enter a text.")})
     if len(description) > MAX_DESCRIPTION:
@@ -67,7 +74,8 @@ def checked_texts(name: Any, description: Any) -> tuple[str, str]:
     return name.strip(), description.strip()
 
 
-def _checked_tags(tags: Any) -> list[str]:
+def checked_tags(tags: Any) -> list[str]:
+    """Tags as they are stored. Raises ValidationError by field."""
     if not isinstance(tags, list) or not all(isinstance(tag, str) and "\x00" not in tag for tag in tags):
         raise ValidationError({"tags": _("Give a list of tags.")})
     found = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
@@ -91,11 +99,21 @@ def create(workspace: Workspace, user: User, name: Any, description: Any = "", l
 
 def duplicate(segment: Segment, user: User) -> Segment:
     """A copy under the first free name of the form "Copy of …"."""
-    most = Segment._meta.get_field("name").max_length or 0
-    names = set(Segment.objects.filter(workspace=segment.workspace_id).values_list("name", flat=True))
-    base = (_("Copy of %(name)s") % {"name": segment.name})[: most - 6]
-    name = next(one for one in (base, *(f"{base} {number}" for number in range(2, 10_000))) if one not in names)
-    return create(segment.workspace, user, name, segment.description, like=segment)
+    for attempt in count(1):
+        taken = set(Segment.objects.filter(workspace=segment.workspace_id).values_list("name", flat=True))
+        try:
+            return create(segment.workspace, user, copy_name(segment.name, taken), segment.description, like=segment)
+        except ValidationError:
+            # Somebody has taken the name in this moment.
+            if attempt == COPY_ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+def copy_name(name: str, taken: Collection[str]) -> str:
+    """The first name of the form "Copy of …" that is not ``taken``."""
+    base = (_("Copy of %(name)s") % {"name": name})[: MAX_NAME - 6]
+    return next(one for one in chain([base], (f"{base} {number}" for number in count(2))) if one not in taken)
 
 
 def save(segment: Segment, user: User, version: int, draft: Draft) -> Segment:
@@ -116,7 +134,8 @@ def save(segment: Segment, user: User, version: int, draft: Draft) -> Segment:
             size_at=None,
         )
         if not saved:
-            raise ConflictError(segment.history.select_related("made_by")[0])
+            latest = segment.history.select_related("made_by")[0]
+            raise ConflictError(latest.version, latest.made_by, latest.made_at)
         segment.refresh_from_db()
         _remember(segment, user)
     return segment
@@ -147,10 +166,10 @@ def _remember(segment: Segment, user: User) -> None:
     SegmentView.objects.update_or_create(segment=segment, user=user, defaults={"version": segment.version})
 
 
-def archive(segment: Segment, archived: bool) -> None:
-    """Archive the segment or bring it back. An archived segment stays as it is and is left out of lists."""
-    segment.archived_at = timezone.now() if archived else None
-    segment.save(update_fields=["archived_at"])
+def archive(one: Edited, archived: bool) -> None:
+    """Archive it or bring it back. What is archived stays as it is and is left out of lists."""
+    one.archived_at = timezone.now() if archived else None
+    one.save(update_fields=["archived_at"])
 
 
 def note_view(segment: Segment, user: User) -> int:

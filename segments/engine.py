@@ -1,35 +1,39 @@
 """The set engine: a filter tree becomes a set of users and exact counts after every row.
 
-Each leaf is one set (one query, or stored bitmaps); everything above is set algebra (see ``profiles.sets``). Everything
-is ANDed with the live users, and a negation is the live users without the set that it negates, so deleted users are in
-nothing, and a share is a share of the users that there are.
+Each leaf is one set (a kept one, one query, or stored bitmaps); everything above is set algebra (``profiles.sets``).
+Everything is ANDed with the live users, and a negation is the live users without the set that it negates, so deleted
+users are in nothing, and a share is a share of the users that there are.
 """
 
 import uuid
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
-from typing import NamedTuple
+from functools import partial
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from profiles.live import live_users
-from profiles.sets import ProfileSet, profile_ids
-from segments.filters.base import Context, Leaf, UnusableError
+from profiles.reading import COUNTED, count_for_read
+from profiles.sets import ProfileSet, profile_ids, sampled
+from profiles.versions import Kind
+from segments.filters.base import Context, UnusableError
 from segments.filters.registry import filter_of
+from segments.finding import Answer, Patience, find_all, in_time
+from segments.leaf_cache import LeafSet, Question
+from segments.leaves import Asked, Side, by_filter, questions_of
 from segments.tree import Group, Problem, Row, Tree, TreeError
 from workspaces.models import App, Workspace
 
-
-class LeafSet(NamedTuple):
-    """The live users that one leaf matches, and the moment when that was found."""
-
-    users: ProfileSet
-    moment: datetime
+#: So many users are looked at for an estimate: half a percent of all is found to a fifth of it.
+SAMPLE: Final = 20_000
+#: What an estimate may take at most, in seconds: it takes a tenth of that where nothing else is to be done.
+ESTIMATE_SECONDS: Final = 1.0
+#: Stands for the apps among the ids of leaves, which are never empty.
+APPS: Final = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Evaluation:
     """What a tree comes to. ``rows`` and ``exclude`` are the funnel: who is left after each row, in reading order.
 
     Rows of an exclusion group narrow what it leaves out: after each stands who would be left if it were the last.
+    ``pending`` is what patience was too short for: its leaves have no set, though nothing is wrong with them.
+    Sets of single leaves may hold users who are gone; whoever is in a step is live.
     """
 
     live: ProfileSet
@@ -53,7 +59,12 @@ class Evaluation:
     rows: list[Step] = field(default_factory=list)
     exclude: list[Step] = field(default_factory=list)
     final: ProfileSet | None = None
-    moment: datetime = field(default_factory=timezone.now)
+    pending: list[Asked] = field(default_factory=list)
+    #: Changes that have arrived and are too many to be in the sets yet.
+    waiting: int = 0
+    #: Those of them that are events from other systems, which are not counted yet.
+    uncounted: int = 0
+    started: datetime = field(default_factory=timezone.now)
 
     @property
     def users(self) -> ProfileSet:
@@ -62,86 +73,129 @@ class Evaluation:
             raise TreeError(self.problems)
         return self.final
 
+    @property
+    def moment(self) -> datetime:
+        """When the oldest of the sets was found."""
+        return min([self.started, *(leaf.moment for leaf in self.leaves.values())])
+
 
 def evaluate(
-    tree: Tree, workspace: Workspace, *, problems: Sequence[Problem] = (), now: datetime | None = None
+    tree: Tree,
+    workspace: Workspace,
+    *,
+    problems: Sequence[Problem] = (),
+    now: datetime | None = None,
+    within: tuple[str, ...] = (),
+    fresh: bool = False,
+    seconds: float | None = None,
 ) -> Evaluation:
     """Evaluate ``tree`` over the live users of ``workspace``.
 
     ``problems`` are those that ``segments.tree.read`` found: their leaves have no set. ``now`` is the moment that
-    relative days count from. Nothing raises here: what has no set is in ``problems`` of the answer, which then has no
-    ``users``.
+    relative days count from. ``within`` are the segments that the tree is of (see ``Context``). ``fresh``: every filter
+    is found anew, as it must be before a send or an export; else sets that are kept may be used (see
+    ``segments.leaf_cache``). ``seconds``: what the queries may take together, then leaves are left ``pending``.
+    Nothing raises here: what has no set is in ``problems`` of the answer, which then has no ``users``.
     """
+    context = Context(workspace.pk, ZoneInfo(workspace.time_zone), now or timezone.now(), within, fresh)
+    context.uncounted.append(_count_what_waits(tree, workspace.pk, fresh=fresh))
     result = Evaluation(live=live_users(workspace.pk), problems=[*problems])
-    context = Context(workspace.pk, ZoneInfo(workspace.time_zone), now or timezone.now())
-    _find_leaves(tree, context, result)
-    left = _users_of_apps(tree.apps, workspace, result)
+    questions = questions_of(tree, {problem.leaf_id for problem in problems}, context)
+    for sides, answer in questions.answered:
+        _take(tree, sides, answer, result)
+    asked = [*questions.asked, *_asked_apps(tree, workspace, result)]
+    answers = find_all([one.question for one in asked], context, Patience.of(seconds))
+    for one, answer in zip(asked, answers, strict=True):
+        if answer is None:
+            result.pending.append(one)
+        else:
+            _take(tree, one.sides, answer, result)
+    _funnel(tree, result)
+    result.uncounted = max(context.uncounted)
+    result.waiting = sum(context.waiting) + result.uncounted
+    return result
+
+
+def _count_what_waits(tree: Tree, workspace_id: int, *, fresh: bool = False) -> int:
+    """Have events from other systems counted, if the tree is about what they tell of; returns how many still wait."""
+    filters = [one for leaf in tree.leaves() if (one := filter_of(leaf.filter))]
+    if tree.apps is None and not any(COUNTED & one.depends_on for one in filters):
+        return 0
+    return count_for_read(workspace_id, fresh=fresh)
+
+
+def estimate(tree: Tree, workspace: Workspace, found: Evaluation) -> Evaluation:
+    """``found`` again, over a sample of its live users: with sets for what is pending there, as far as time allows.
+
+    Shares of its ``live`` are about those of everybody.
+    """
+    context = Context(workspace.pk, ZoneInfo(workspace.time_zone), found.started)
+    sample = found.live.sample(SAMPLE)
+    leaves = {key: LeafSet(one.users & sample, one.moment) for key, one in found.leaves.items()}
+    result = Evaluation(live=sample, leaves=leaves, problems=[*found.problems])
+    patience = Patience.of(ESTIMATE_SECONDS)
+    with sampled(sample):
+        for one in found.pending:
+            users = in_time(patience, partial(one.question.find, context))
+            if isinstance(users, ProfileSet):
+                _take(tree, one.sides, LeafSet(users, found.started), result)
+    _funnel(tree, result)
+    return result
+
+
+def _funnel(tree: Tree, result: Evaluation) -> None:
+    left: ProfileSet | None = result.live
+    if tree.apps is not None:
+        left = result.live & result.leaves[APPS].users if APPS in result.leaves else None
     for row in tree.rows:
         left = _and(left, _any_of(row, result))
         result.rows.append(Step(row.id, left))
     for group in tree.exclude:
         left = _leave_out(group, left, result)
     result.final = left
-    return result
 
 
 def broken_references(tree: Tree, workspace_id: int) -> list[Problem]:
     """The leaves of ``tree`` that point to something gone or archived, without evaluating it."""
     found: dict[str, UnusableError] = {}
-    for key, leaves in _by_filter(tree.leaves()).items():
+    _count_what_waits(tree, workspace_id)
+    for key, leaves in by_filter(tree.leaves()).items():
         one = filter_of(key)
         if one is not None:
             found |= one.unusable(workspace_id, leaves)
     return [_problem(tree, leaf_id, why) for leaf_id, why in found.items()]
 
 
-def _find_leaves(tree: Tree, context: Context, result: Evaluation) -> None:
-    """The sets of all leaves; those of one filter together, and of equal leaves only one."""
-    bad = {problem.leaf_id for problem in result.problems}
-    for key, leaves in _by_filter(leaf for leaf in tree.leaves() if leaf.id not in bad).items():
-        one = filter_of(key)
-        assert one is not None  # noqa: S101 - the tree was checked
-        twins: dict[tuple[str, ...], list[Leaf]] = defaultdict(list)
-        negated: dict[str, bool] = {}
-        for leaf in leaves:
-            operator = one.operator(leaf.operator, leaf.type)
-            assert operator is not None  # noqa: S101
-            negated[leaf.id] = bool(operator.negates)
-            asked = replace(leaf, operator=operator.negates or leaf.operator)
-            twins[asked.question()].append(asked)
-        found = one.find([same[0] for same in twins.values()], context)
-        moment = timezone.now()
-        for same, users in zip(twins.values(), found, strict=True):
-            for leaf in same:
-                if isinstance(users, UnusableError):
-                    result.problems.append(_problem(tree, leaf.id, users))
-                else:
-                    matching = result.live - users if negated[leaf.id] else users & result.live
-                    result.leaves[leaf.id] = LeafSet(matching, moment)
-
-
-def _by_filter(leaves: Iterable[Leaf]) -> dict[str, list[Leaf]]:
-    found: dict[str, list[Leaf]] = defaultdict(list)
-    for leaf in leaves:
-        found[leaf.filter].append(leaf)
-    return found
+def _take(tree: Tree, sides: Sequence[Side], answer: Answer, result: Evaluation) -> None:
+    """Give the leaves of ``sides`` their sets, or say why they have none."""
+    for leaf_id, negated in sides:
+        if isinstance(answer, LeafSet):
+            result.leaves[leaf_id] = LeafSet(result.live - answer.users, answer.moment) if negated else answer
+        elif answer is not None:
+            result.problems.append(_problem(tree, leaf_id, answer))
 
 
 def _problem(tree: Tree, leaf_id: str, why: UnusableError) -> Problem:
     return Problem(tree.place_of(leaf_id), str(why.message), leaf_id)
 
 
-def _users_of_apps(apps: tuple[str, ...] | None, workspace: Workspace, result: Evaluation) -> ProfileSet | None:
-    if apps is None:
-        return result.live
-    known = dict(App.objects.filter(workspace=workspace, api_id__in=apps).values_list("api_id", "pk"))
-    if len(known) < len(apps):
-        gone = ", ".join(one for one in apps if uuid.UUID(one) not in known)
+def _asked_apps(tree: Tree, workspace: Workspace, result: Evaluation) -> list[Asked]:
+    """Who used one of the tree's apps, as a question; the problem where an app is gone."""
+    if tree.apps is None:
+        return []
+    known = dict(App.objects.filter(workspace=workspace, api_id__in=tree.apps).values_list("api_id", "pk"))
+    if len(known) < len(tree.apps):
+        gone = ", ".join(one for one in tree.apps if uuid.UUID(one) not in known)
         message = _("The app “%(id)s” does not exist any more. Choose the apps again.") % {"id": gone}
         result.problems.append(Problem(_("Apps Used"), message))
-        return None
-    used = profile_ids("app_id = ANY(%s)", [list(known.values())], source="profiles_appuse", column="profile_id")
-    return used & result.live
+        return []
+    used = sorted(known.values())
+    question = Question(("apps used", *used), frozenset({Kind.DEVICES}), lambda _context: _users_of_apps(used))
+    return [Asked(question, [Side(APPS, negated=False)])]
+
+
+def _users_of_apps(apps: list[int]) -> ProfileSet:
+    return profile_ids("app_id = ANY(%s)", [apps], source="profiles_appuse", column="profile_id")
 
 
 def _any_of(row: Row, result: Evaluation) -> ProfileSet | None:
@@ -163,21 +217,3 @@ def _leave_out(group: Group, left: ProfileSet | None, result: Evaluation) -> Pro
         result.rows.append(Step(row.id, stays))
     result.exclude.append(Step(group.id, stays))
     return stays
-
-
-@dataclass(frozen=True)
-class Reach:
-    """Who can get a message on a channel, in a workspace: a set to intersect with."""
-
-    workspace_id: int
-
-    @cached_property
-    def email(self) -> ProfileSet:
-        """Users with an email address who have not unsubscribed. Braze: measuring segment size, reachable users."""
-        return profile_ids(
-            "workspace_id = %s AND email <> '' AND email_subscribe <> 'unsubscribed'", [self.workspace_id]
-        )
-
-    def of(self, users: ProfileSet) -> dict[str, int]:
-        """By channel: how many of ``users`` can be reached. Only channels whose data we hold."""
-        return {"email": users.intersection_size(self.email)}

@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from segments import stores  # noqa: F401 - more models; Django looks for all of them here
+from segments.lists import stores as list_stores  # noqa: F401 - these, too
 from workspaces.models import User, Workspace
 
 
@@ -15,12 +17,14 @@ def empty_tree() -> dict[str, object]:
     return {"apps": None, "rows": [], "exclude": []}
 
 
-class Segment(models.Model):
-    """A named filter tree (its form: ``segments.tree``). ``version`` tells the second of two people who save."""
+class Edited(models.Model):
+    """What people write, save in versions and archive: segments, and what floors above make like them.
 
-    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="segments", verbose_name=_("workspace"))
+    ``version`` tells the second of two people who save; ``filters`` has the form of ``segments.tree``.
+    """
+
     api_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    name = models.CharField(_("segment name"), max_length=200)
+    name = models.CharField(_("name"), max_length=200)
     description = models.TextField(_("description"), blank=True)
     tags = ArrayField(models.CharField(max_length=50), default=list, blank=True, verbose_name=_("tags"))
     filters = models.JSONField(default=empty_tree)
@@ -30,18 +34,28 @@ class Segment(models.Model):
     edited_by = models.ForeignKey(User, models.SET_NULL, null=True, editable=False, related_name="+")
     edited_at = models.DateTimeField(_("last edited"), db_default=Now(), editable=False)
     archived_at = models.DateTimeField(_("archived at"), null=True, editable=False)
+
+    class Meta:
+        abstract = True
+        ordering = ["-edited_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Segment(Edited):
+    """A named filter tree."""
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="segments", verbose_name=_("workspace"))
+    name = models.CharField(_("segment name"), max_length=200)
     #: The size when it was last computed, for lists.
     size = models.BigIntegerField(_("size"), null=True, editable=False)
     size_at = models.DateTimeField(null=True, editable=False)
 
-    class Meta:
+    class Meta(Edited.Meta):
         verbose_name = _("segment")
         verbose_name_plural = _("segments")
-        ordering = ["-edited_at"]
         constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="segment_name_once")]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class SegmentChange(models.Model):

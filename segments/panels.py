@@ -19,9 +19,10 @@ from workspaces.roles import Action
 
 @dataclass(frozen=True)
 class Membership:
-    """Segments that a user is in; ``broken`` are those whose filters must be corrected before anybody can tell."""
+    """Segments that a user is in, and the others; of ``broken`` nobody can tell before their filters are corrected."""
 
     segments: list[Segment]
+    others: list[Segment]
     broken: list[Segment]
 
 
@@ -35,12 +36,12 @@ def segments_panel(request: HttpRequest, profile: Profile) -> Sequence[Panel]:
 
 
 def segments_of(workspace: Workspace, profile_id: int) -> Membership:
-    """The segments, archived ones left out, that a user is in now, by name."""
-    found = Membership([], [])
+    """Of the workspace's segments, archived ones left out and by name, those that a user is in now."""
+    found = Membership([], [], [])
     for segment in Segment.objects.filter(workspace=workspace, archived_at=None).order_by("name"):
         try:
-            if profile_id in evaluate(parse(segment.filters), workspace).users:
-                found.segments.append(segment)
+            is_inside = profile_id in evaluate(parse(segment.filters), workspace).users
+            (found.segments if is_inside else found.others).append(segment)
         except TreeError:
             found.broken.append(segment)
     return found

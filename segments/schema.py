@@ -65,7 +65,7 @@ def _object(**properties: Any) -> dict[str, Any]:
 
 
 def _comparisons() -> list[tuple[Filter, str, Operator]]:
-    return [(one, type_, operator) for one in filters() for type_, operator in one.all_operators()]
+    return [(one, kind, operator) for one in filters() for kind, operator in one.all_operators()]
 
 
 def _custom_leaves() -> list[dict[str, Any]]:
@@ -78,12 +78,10 @@ def _custom_leaves() -> list[dict[str, Any]]:
     ]
 
 
-def _leaf(one: Filter, type_: str, operator: Operator) -> dict[str, Any]:
-    properties: dict[str, Any] = {"filter": {"const": one.key}, "operator": {"const": operator.key}}
-    if one.has_attribute:
-        properties["attribute"] = {"type": "string", "minLength": 1, "maxLength": tree.MAX_ATTRIBUTE}
-        properties["type"] = {"const": type_}
-    described = _object(**properties, value=operator.value.schema())
-    if operator.value.schema() == {"type": "null"}:
+def _leaf(one: Filter, kind: str, operator: Operator) -> dict[str, Any]:
+    subject = {"subject": one.subject.schema(kind)} if one.subject else {}
+    value = operator.value.schema()
+    described = _object(filter={"const": one.key}, **subject, operator={"const": operator.key}, value=value)
+    if value == {"type": "null"}:
         described["required"].remove("value")
     return described

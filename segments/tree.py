@@ -26,7 +26,6 @@ MAX_GROUPS: Final = 20
 MAX_LEAVES: Final = 200
 MAX_APPS: Final = 200
 ID_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
-MAX_ATTRIBUTE: Final = 255
 
 
 @dataclass(frozen=True)
@@ -174,18 +173,14 @@ class _Reader:
     def _leaf(self, data: Any, place: str) -> Leaf:
         if not isinstance(data, dict):
             raise _bad(place, _("A filter is an object with “filter”, “operator” and “value”."))
-        _only(data, {"id", "filter", "operator", "value", "attribute", "type"}, place)
-        for name in ("filter", "operator", "attribute", "type"):
+        _only(data, {"id", "filter", "subject", "operator", "value"}, place)
+        for name in ("filter", "operator"):
             if not isinstance(data.get(name, ""), str):
                 raise _bad(place, _("“%(name)s” is not a text.") % {"name": name})
-        leaf = Leaf(
-            self._id(data, place),
-            data.get("filter", ""),
-            data.get("operator", ""),
-            data.get("value"),
-            data.get("attribute", ""),
-            data.get("type", ""),
-        )
+        subject = data.get("subject")
+        if subject is not None and not isinstance(subject, dict):
+            raise _bad(place, _("“%(name)s” is not an object.") % {"name": "subject"})
+        leaf = Leaf(self._id(data, place), data.get("filter", ""), data.get("operator", ""), data.get("value"), subject)
         try:
             return _checked(leaf)
         except MissingError as unfinished:
@@ -209,18 +204,13 @@ def _checked(leaf: Leaf) -> Leaf:
     found = filter_of(leaf.filter)
     if found is None:
         raise ValueError(_("There is no filter “%(name)s”.") % {"name": leaf.filter[:60]})
-    if found.has_attribute:
-        if not leaf.attribute:
-            raise MissingError(_("Choose an attribute."))
-        if len(leaf.attribute) > MAX_ATTRIBUTE or "\x00" in leaf.attribute:
-            raise ValueError(_("The attribute's name is not valid."))
-    elif leaf.attribute or leaf.type:
-        raise ValueError(_("This filter takes no attribute."))
-    operator = found.operator(leaf.operator, leaf.type)
+    if found.subject is None and leaf.subject is not None:
+        raise ValueError(_("This filter takes no “%(name)s”.") % {"name": "subject"})
+    subject = found.subject.check(leaf.subject) if found.subject else None
+    operator = found.operator(leaf.operator, subject)
     if operator is None:
         raise ValueError(_("This filter has no comparison “%(name)s”.") % {"name": leaf.operator[:60]})
-    value = operator.value.check(leaf.value)
-    return Leaf(leaf.id, leaf.filter, leaf.operator, value, leaf.attribute, leaf.type)
+    return Leaf(leaf.id, leaf.filter, leaf.operator, operator.value.check(leaf.value), subject)
 
 
 def _apps(data: Any) -> tuple[str, ...] | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from django.utils.translation import gettext as _
 
-from segments.filters.base import Leaf
+from segments.filters.base import Filter, Leaf
 from segments.filters.registry import filter_of, names_in
 from segments.tree import Row, Tree, TreeError, read
 from workspaces.models import App
@@ -25,14 +25,7 @@ class Words:
     def __init__(self, workspace_id: int, trees: Iterable[Tree]) -> None:
         trees = list(trees)
         self.names = names_in(workspace_id, {leaf.filter for tree in trees for leaf in tree.leaves()})
-        wanted: dict[str, set[str]] = defaultdict(set)
-        for leaf in (leaf for tree in trees for leaf in tree.leaves()):
-            if isinstance(leaf.value, list):
-                wanted[leaf.filter].update(one for one in leaf.value if isinstance(one, str))
-        self.labels: dict[str, dict[str, str]] = {}
-        for key, values in wanted.items():
-            found = filter_of(key)
-            self.labels[key] = found.labels(workspace_id, values) if found else {}
+        self.labels = _labels(workspace_id, [leaf for tree in trees for leaf in tree.leaves()])
         api_ids = {one for tree in trees for one in tree.apps or ()}
         apps = App.objects.filter(workspace=workspace_id, api_id__in=api_ids) if api_ids else []
         self.apps = {str(app.api_id): app.name for app in apps}
@@ -40,18 +33,27 @@ class Words:
     def leaf(self, leaf: Leaf) -> str:
         """One filter, such as: Mixpanel Cohorts includes “Example”."""
         found = filter_of(leaf.filter)
-        operator = found.operator(leaf.operator, leaf.type) if found else None
+        operator = found.operator(leaf.operator, leaf.subject) if found else None
         if found is None or operator is None:
             return leaf.filter
         try:
             value = operator.value.words(operator.value.check(leaf.value), self.labels.get(leaf.filter, {}))
         except ValueError:
             value = "…"
-        subject = f"“{leaf.attribute}”" if leaf.attribute else str(self.names.get(leaf.filter, found.name))
         # An operator like "more than … ago" says where its value goes.
         said = str(operator.name)
         predicate = said.replace("…", value) if "…" in said else f"{said} {value}".rstrip()
-        return f"{subject} {predicate}"
+        return f"{self._subject(leaf, found)} {predicate}"
+
+    def _subject(self, leaf: Leaf, found: Filter) -> str:
+        name = str(self.names.get(leaf.filter, found.name))
+        if found.subject is None:
+            return name
+        try:
+            about = found.subject.words(found.subject.check(leaf.subject), self.labels.get(subjects_of(found.key), {}))
+        except ValueError:
+            about = "…"
+        return about if found.subject.says_all else f"{name} {about}"
 
     def row(self, row: Row) -> str:
         return _(" OR ").join(self.leaf(leaf) for leaf in row.leaves)
@@ -71,3 +73,28 @@ class Words:
     def sentence(self, tree: Tree) -> str:
         """The tree in one line."""
         return _(" AND ").join(self.lines(tree)) or _("All users")
+
+
+def subjects_of(filter_key: str) -> str:
+    """The key in ``Words.labels`` of what that filter's subjects are called."""
+    return f"{filter_key}/subject"
+
+
+def _labels(workspace_id: int, leaves: Iterable[Leaf]) -> dict[str, dict[str, str]]:
+    """By filter: how the values of ``leaves`` are called, and by ``subjects_of`` it their subjects."""
+    values: dict[str, set[str]] = defaultdict(set)
+    subjects: dict[str, set[str]] = defaultdict(set)
+    for leaf in leaves:
+        found = filter_of(leaf.filter)
+        operator = found.operator(leaf.operator, leaf.subject) if found else None
+        if operator:
+            values[leaf.filter].update(operator.value.named(leaf.value))
+        if found and found.subject and leaf.subject:
+            subjects[leaf.filter].update(found.subject.named(leaf.subject))
+    labels: dict[str, dict[str, str]] = {}
+    for key in {*values, *subjects}:
+        if found := filter_of(key):
+            labels[key] = found.labels(workspace_id, values[key]) if values[key] else {}
+            if subjects[key]:
+                labels[subjects_of(key)] = found.subject_labels(workspace_id, subjects[key])
+    return labels

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.test import TransactionTestCase
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from brazeclone.messages import LANGUAGES, compile_catalogue
 from tests.browser import find_chromium
+from tests.emptying import empty_database
 from tests.stack import Stack
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / ".data" / "test-artifacts"
@@ -30,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Hash passwords with one round (the hash says so itself: every process can check it); compile the catalogues."""
     config.addinivalue_line("markers", "soak: the long version of a test, run by `make soak`")
     PBKDF2PasswordHasher.iterations = 1
+    setattr(TransactionTestCase, "_fixture_teardown", empty_database)  # noqa: B010 - the stubs do not know of it
     for language in LANGUAGES:
         compile_catalogue(language)
 

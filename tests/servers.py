@@ -4,6 +4,8 @@ import os
 import shutil
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +43,17 @@ def is_kept(root: Path, name: str) -> bool:
 def pids(root: Path) -> dict[str, dict[str, int]]:
     """Process ids by server: ``pid`` and ``keeper_pid``."""
     return {kind.name: files.read_json(Paths(root, kind.name).state) for kind in SERVICES}
+
+
+def answers(url: str) -> bool:
+    """Whether a web server of ours that was started answers by now, and without an error of its own."""
+    try:
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - an address of our own making
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False
 
 
 def is_alive(pid: int) -> bool:

@@ -1,13 +1,12 @@
 """A real running installation for one test: processes that share the test's own database and broker."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from brazeclone.launcher import identity, ports
+from tests.servers import answers
 
 START_TIMEOUT = 60.0
 _CELERY = ("celery", "--app", "brazeclone")
@@ -48,6 +48,7 @@ class Stack:
         self.sandbox_url = f"http://{ports.LOOPBACK}:{ports.free_port()}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._sandbox_url_before = settings.MIXPANEL_SANDBOX_URL
+        self._has_hurried = False
 
     def start(self) -> None:
         """Start web server, sandbox and worker; returns when all of them answer."""
@@ -62,6 +63,8 @@ class Stack:
         """Kill everything: nothing may touch the database while it is emptied."""
         for name in list(self._processes):
             self._kill(name)
+        if self._has_hurried:
+            _restore_schedules()
         settings.MIXPANEL_SANDBOX_URL = self._sandbox_url_before
 
     def start_web(self) -> None:
@@ -85,6 +88,15 @@ class Stack:
         """End a worker and its processes with SIGKILL, in whatever they are doing."""
         self._kill(name)
 
+    def peak_memory(self, name: str) -> int:
+        """The most bytes that any one process of ``name`` has held (Linux: VmHWM); 0 where the system does not say."""
+        pids = [self._processes[name].pid]
+        for pid in pids:
+            children = Path(f"/proc/{pid}/task/{pid}/children")
+            pids += map(int, children.read_text().split()) if children.exists() else ()
+        peaks = (re.search(r"VmHWM:\s+(\d+) kB", _text(Path(f"/proc/{pid}/status"))) for pid in pids)
+        return max((int(peak[1]) * 1024 for peak in peaks if peak), default=0)
+
     def start_beat(self, seconds: float = 1.0) -> None:
         """Start beat, with every enabled schedule due each ``seconds``."""
         from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
@@ -95,6 +107,7 @@ class Stack:
         every_task = PeriodicTask.objects.filter(enabled=True)
         every_task.update(interval=interval, crontab=None, solar=None, clocked=None)
         PeriodicTasks.update_changed()
+        self._has_hurried = True
         self._run("beat", *_CELERY, "beat", "--loglevel", "info", "--pidfile", "")
 
     def kill_beat(self) -> None:
@@ -105,11 +118,7 @@ class Stack:
         """Start the sandbox, with what it kept if it ran before."""
         port = self.sandbox_url.rpartition(":")[2]
         self._run("sandbox", "sandbox", "--port", port, "--data", str(self.directory / "sandbox"), "--seed")
-        self._wait(lambda: _answers(f"{self.sandbox_url}/healthz"), "sandbox")
-
-    def kill_sandbox(self) -> None:
-        """End the sandbox with SIGKILL."""
-        self._kill("sandbox")
+        self._wait(lambda: answers(f"{self.sandbox_url}/healthz"), "sandbox")
 
     def flush_broker(self) -> None:
         """Lose every message, as a broker that fails would."""
@@ -139,7 +148,7 @@ class Stack:
         self._run("web", "gunicorn", "brazeclone.wsgi", "--bind", web, "--threads", "8", "--no-control-socket")
 
     def _wait_for_web(self) -> None:
-        self._wait(lambda: _answers(f"{self.web_url}/admin/login/"), "web")
+        self._wait(lambda: answers(f"{self.web_url}/admin/login/"), "web")
 
     def _run(self, name: str, *arguments: str) -> None:
         parent = os.getpid()
@@ -184,11 +193,19 @@ class Stack:
             time.sleep(0.05)
 
 
-def _answers(url: str) -> bool:
+def _restore_schedules() -> None:
+    """Put the schedules back that beat was hurried with: they outlive the test."""
+    from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+    from brazeclone.schedules import ensure_schedules
+
+    PeriodicTask.objects.all().delete()
+    IntervalSchedule.objects.all().delete()
+    ensure_schedules()
+
+
+def _text(path: Path) -> str:
     try:
-        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - an address of our own making
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code < 500
+        return path.read_text()
     except OSError:
-        return False
+        return ""

@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db.models import Model
+from django.utils.translation import gettext
 
-from workspaces.models import Activity, Workspace
+from workspaces.models import Activity, ApiKey, Workspace
+from workspaces.sayings import stored
 
 _workspace: ContextVar[Workspace | None] = ContextVar("workspace", default=None)
 
@@ -23,6 +26,22 @@ def acting_in(workspace: Workspace | None) -> Iterator[None]:
         yield
     finally:
         _workspace.reset(token)
+
+
+def log_program(key: ApiKey, obj: Model, message: str, **parameters: Any) -> None:
+    """A line for what a program did to ``obj`` with its REST API key. Never put a secret into it.
+
+    ``message`` is of ``gettext_noop``, with a placeholder for each parameter.
+    """
+    Activity.objects.create(
+        workspace_id=key.workspace_id,
+        person_name=(gettext("API key “%(name)s”") % {"name": key.name})[:150],
+        flag=CHANGE,
+        kind=obj._meta.model_name or "",
+        object_id=str(obj.pk),
+        object_name=str(obj)[:200],
+        said=stored(message, parameters),
+    )
 
 
 def copy_entry(instance: LogEntry, created: bool, **signal: Any) -> None:
@@ -39,5 +58,5 @@ def copy_entry(instance: LogEntry, created: bool, **signal: Any) -> None:
         kind=content_type.model if content_type else "",
         object_id=instance.object_id or "",
         object_name=instance.object_repr,
-        message=instance.change_message,
+        said=instance.change_message,
     )

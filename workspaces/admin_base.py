@@ -14,10 +14,12 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.functional import Promise
 from unfold.admin import ModelAdmin
 
 from workspaces.models import User, Workspace
 from workspaces.roles import SUPERUSERS_ONLY, Action, role_may
+from workspaces.sayings import said, stored
 
 View = Callable[..., HttpResponseBase]
 #: No name that one can search for is longer.
@@ -31,6 +33,11 @@ def workspace_in(request: HttpRequest) -> Workspace:
         raise PermissionDenied
     # The middleware's lazy object stands for a plain Workspace.
     return workspace  # type: ignore[no-any-return]
+
+
+def person_in(request: HttpRequest) -> User:
+    """Who looks at the screen: every screen asks for a login."""
+    return cast(User, request.user)
 
 
 def may(request: HttpRequest, action: Action | None) -> bool:
@@ -114,11 +121,23 @@ class WorkspaceAdmin(ModelAdmin):
         frame = {**self.admin_site.each_context(request), "may": allowed_actions(request)}
         return TemplateResponse(request, template, {**frame, **(context or {})}, status=status)
 
-    def log(self, request: HttpRequest, obj: models.Model, message: str, flag: int = CHANGE) -> None:
-        """Write a line in the activity log: who did what to ``obj``. Never put a secret into ``message``."""
+    def log(
+        self, request: HttpRequest, obj: models.Model, message: str | Promise, flag: int = CHANGE, **parameters: Any
+    ) -> None:
+        """Write a line in the activity log: who did what to ``obj``; read in each reader's language.
+
+        ``message`` is of ``gettext_noop`` or lazy, with a placeholder for each parameter. Never put a secret into one.
+        """
         LogEntry.objects.log_actions(
-            cast(int, request.user.pk), [obj], flag, change_message=message, single_object=True
+            cast(int, request.user.pk), [obj], flag, change_message=stored(message, parameters), single_object=True
         )
+
+    def log_and_say(
+        self, request: HttpRequest, obj: models.Model, message: str | Promise, flag: int = CHANGE, **parameters: Any
+    ) -> None:
+        """``log`` it, and show the person the same message."""
+        self.log(request, obj, message, flag, **parameters)
+        self.message_user(request, said(stored(message, parameters)))
 
 
 def searched(request: HttpRequest, name: str = "q") -> str:

@@ -1,6 +1,6 @@
 """Counting data points (Braze: data points are logged for each imported membership change and each tracked change)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from django.db import connection
 from django.utils.functional import Promise
@@ -8,17 +8,27 @@ from django.utils.functional import Promise
 
 def log_data_points(workspace_id: int, source: str, count: int) -> None:
     """Add ``count`` data points to today's (UTC) total of ``source``, in the caller's transaction."""
-    if count <= 0:
+    log_data_points_of(workspace_id, {source: count})
+
+
+def log_data_points_of(workspace_id: int, counts: Mapping[str, int]) -> None:
+    """Add to today's (UTC) totals of several sources, in the caller's transaction and by one statement.
+
+    The totals are locked in the order of the sources' names.
+    """
+    added = sorted((source, count) for source, count in counts.items() if count > 0)
+    if not added:
         return
     with connection.cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO workspaces_datapoints (workspace_id, day, source, count)
-            VALUES (%s, (now() AT TIME ZONE 'UTC')::date, %s, %s)
+            SELECT %s, (now() AT TIME ZONE 'UTC')::date, source, count
+            FROM unnest(%s::text[], %s::bigint[]) WITH ORDINALITY AS new (source, count, place) ORDER BY place
             ON CONFLICT (workspace_id, day, source)
             DO UPDATE SET count = workspaces_datapoints.count + EXCLUDED.count
             """,
-            [workspace_id, source, count],
+            [workspace_id, [source for source, _ in added], [count for _, count in added]],
         )
 
 

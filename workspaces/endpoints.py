@@ -17,6 +17,7 @@ ENDPOINTS: Final[dict[str, str]] = {
     "users.external_ids.rename": "POST /users/external_ids/rename",
     "users.external_ids.remove": "POST /users/external_ids/remove",
     "users.export.ids": "POST /users/export/ids",
+    "users.export.segment": "POST /users/export/segment",
     "subscription.status.get": "GET /subscription/status/get",
     "subscription.status.set": "POST /subscription/status/set",
     "subscription.groups.get": "GET /subscription/user/status",
@@ -30,6 +31,12 @@ ENDPOINTS: Final[dict[str, str]] = {
     "currents.metrics": "GET /metrics",
     "segments.list": "GET /segments/list",
     "segments.details": "GET /segments/details",
+    "segments.data_series": "GET /segments/data_series",
+    "segments.preview": "POST /segments/preview",
+    "campaigns.list": "GET /campaigns/list",
+    "campaigns.details": "GET /campaigns/details",
+    "canvas.list": "GET /canvas/list",
+    "canvas.details": "GET /canvas/details",
 }
 
 #: The headings under which the permissions are chosen, by the part of their names before the dot.
@@ -40,6 +47,8 @@ GROUPS: Final[dict[str, str | Promise]] = {
     "events": _("Custom events"),
     "currents": _("Currents"),
     "segments": _("Segments"),
+    "campaigns": _("Campaigns"),
+    "canvas": _("Canvas"),
 }
 
 

@@ -42,6 +42,16 @@ def shape(required: Sequence[str] = (), *, closed: bool = False, **properties: A
     return schema
 
 
+def whole(**properties: Any) -> Schema:
+    """An object with all of these properties and no others."""
+    return shape([*properties], closed=True, **properties)
+
+
+def success(words: str, **properties: Any) -> tuple[str, Schema]:
+    """For ``describe``: an answer that tells of success, in words and as a body with these properties beside it."""
+    return words, whole(message=SUCCESS, **properties)
+
+
 def listing(items: Schema, least: int = 0, most: int | None = None) -> Schema:
     """An array of ``items``."""
     schema: Schema = {"type": "array", "items": items}

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 NESTING_LIMIT = 64
 #: Where an integer of so many digits may stand; in a string it does no harm.
 _LONG_NUMBER = re.compile(rb"(?:^|[:,\[\s])-?\d{19,}(?:[,\]}\s]|$)")
+# The expression takes a millisecond for a large body; to see that nothing looks like its beginning, a fiftieth of that.
+_SHAPES = bytes(48 if 48 <= byte < 58 else 46 if byte in b"-:,[ \t\n\r\v\f" else 32 for byte in range(256))
+_LONG_SHAPE = b"." + b"0" * 19
 
 _GZIP = zlib.MAX_WBITS | 16
 _GZIP_PIECE = 8192
@@ -149,7 +152,7 @@ def read_json(request: Any, limit: int | None = None) -> Any:
     # A level takes a bracket: few brackets cannot nest deep, and counting them is much quicker than walking the lists.
     if body.count(b"[") + body.count(b"{") > NESTING_LIMIT and _depth_exceeds(value, NESTING_LIMIT):
         raise exceptions.ParseError(f"The request body is nested deeper than {NESTING_LIMIT} levels.")
-    if _LONG_NUMBER.search(body):
+    if _LONG_SHAPE in b"." + body.translate(_SHAPES) and _LONG_NUMBER.search(body):
         json.loads(body, parse_int=_refuse_long_number)
     return value
 

@@ -16,8 +16,13 @@ class Action(models.TextChoices):
 
     VIEW_SEGMENTS = "view_segments", _("See segments")
     EDIT_SEGMENTS = "edit_segments", _("Create and edit segments")
+    VIEW_CAMPAIGNS = "view_campaigns", _("See campaigns and Canvases")
+    EDIT_CAMPAIGNS = "edit_campaigns", _("Create and edit campaigns and Canvases")
     VIEW_USERS = "view_users", _("Search and see users")
     IMPORT_USERS = "import_users", _("Import users from files")
+    EDIT_USERS = "edit_users", _("Change users' subscriptions, mark test users")
+    MANAGE_SUBSCRIPTION_GROUPS = "manage_subscription_groups", _("Create, rename and archive subscription groups")
+    EXPORT_USERS = "export_users", _("Export the users of segments to files")
     DELETE_USERS = "delete_users", _("Delete users")
     MANAGE_EVENTS = "manage_events", _("Choose the custom events whose properties are kept")
     VIEW_COHORTS = "view_cohorts", _("See partners, cohorts and sync runs")
@@ -40,8 +45,13 @@ PERMISSIONS: Final[dict[Role, frozenset[Action]]] = {
         {
             Action.VIEW_SEGMENTS,
             Action.EDIT_SEGMENTS,
+            Action.VIEW_CAMPAIGNS,
+            Action.EDIT_CAMPAIGNS,
             Action.VIEW_USERS,
             Action.IMPORT_USERS,
+            Action.EDIT_USERS,
+            Action.MANAGE_SUBSCRIPTION_GROUPS,
+            Action.EXPORT_USERS,
             Action.VIEW_COHORTS,
             Action.VIEW_CURRENTS,
             Action.VIEW_DATA_POINTS,

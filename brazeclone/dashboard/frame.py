@@ -17,12 +17,20 @@ Entry = tuple[str | Promise, str, Action | None]
 #: The left bar: groups of (title, name of the admin url, action that it needs). It shows only what exists.
 NAVIGATION: tuple[tuple[str | Promise | None, tuple[Entry, ...]], ...] = (
     (None, ((_("Home"), "admin:index", None),)),
-    (_("Engagement"), ((_("Segments"), "admin:segments_segment_changelist", Action.VIEW_SEGMENTS),)),
+    (
+        _("Engagement"),
+        (
+            (_("Segments"), "admin:segments_segment_changelist", Action.VIEW_SEGMENTS),
+            (_("Campaigns"), "admin:messaging_campaign_changelist", Action.VIEW_CAMPAIGNS),
+            (_("Canvas"), "admin:messaging_canvas_changelist", Action.VIEW_CAMPAIGNS),
+        ),
+    ),
     (
         _("Audience"),
         (
             (_("Search Users"), "admin:profiles_profile_changelist", Action.VIEW_USERS),
             (_("Import Users"), "admin:profiles_userimport_changelist", Action.IMPORT_USERS),
+            (_("Subscription Groups"), "admin:profiles_subscriptiongroup_changelist", Action.VIEW_USERS),
         ),
     ),
     (

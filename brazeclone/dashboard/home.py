@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from currents.models import Current
 from currents.monitoring import rows
+from messaging.usage import last_edited
 from partners.models import Cohort, DataImportKey
 from profiles.live import live_users
 from segments.models import Segment
@@ -47,6 +48,8 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context |= _currents(workspace)
     if may(request, Action.VIEW_DATA_POINTS):
         context["data_points"] = _data_points(workspace)
+    if may(request, Action.VIEW_CAMPAIGNS):
+        context["engagements"] = last_edited(workspace, SHOWN)
     if may(request, Action.VIEW_SEGMENTS):
         context["segment_count"] = Segment.objects.filter(workspace=workspace, archived_at=None).count()
     steps = [step for step in _steps(workspace, users) if may(request, step.action)]

@@ -3,7 +3,16 @@
 import time
 from email.utils import parsedate_to_datetime
 
-from currents.destinations import Reply
+from currents.destinations import Answer, Reply, Verdict
+
+
+def by_status(reply: Reply, message: str) -> Answer:
+    """What an answer means by its status, where the destination has no meaning of its own for it."""
+    if reply.status in (401, 403):
+        return Answer(Verdict.UNAUTHORIZED, reply.status, message)
+    if reply.status == 413:
+        return Answer(Verdict.TOO_LARGE, 413, message)
+    return Answer(Verdict.RETRY, reply.status, message, retry_after=retry_after(reply))
 
 
 def retry_after(reply: Reply) -> float | None:

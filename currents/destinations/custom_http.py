@@ -23,7 +23,7 @@ from currents.destinations import (
     Unsendable,
     Verdict,
 )
-from currents.destinations.answers import retry_after
+from currents.destinations.answers import by_status
 from currents.egress import problem_of
 from currents.log import LoggedEvent
 from currents.models import Outcome
@@ -99,11 +99,7 @@ class CustomHttp:
         message = _message(reply)
         if reply.status == 400:
             return Answer(Verdict.BAD_EVENT, 400, message)
-        if reply.status in (401, 403):
-            return Answer(Verdict.UNAUTHORIZED, reply.status, message)
-        if reply.status == 413:
-            return Answer(Verdict.TOO_LARGE, 413, message)
-        return Answer(Verdict.RETRY, reply.status, message, retry_after=retry_after(reply))
+        return by_status(reply, message)
 
 
 @lru_cache(maxsize=1)

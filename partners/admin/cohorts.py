@@ -10,10 +10,11 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST
 
 from partners import reading
-from partners.admin.own import interval_of, own_screens
+from partners.admin.own import crumbs, interval_of, own_screens
 from partners.csvs import unmatched_csv
 from partners.health import health_of, latest_syncs
 from partners.lookup import look_up
@@ -25,6 +26,8 @@ from workspaces.roles import Action
 
 RUNS_A_PAGE = 25
 CHART_BARS = 60
+#: Not "now": the partner may allow no further query for a while. The page says when the next one is due.
+STARTS = gettext_noop("The sync of “%(name)s” starts as soon as the partner's limits allow it.")
 
 
 @admin.register(Cohort)
@@ -66,10 +69,7 @@ class CohortAdmin(WorkspaceAdmin):
         latest = latest_syncs([cohort]).get(pk)
         context = {
             "title": cohort.name,
-            "crumbs": [
-                (_("Technology Partners"), reverse("admin:partners_integration_changelist")),
-                (integration.partner.name, _partner_page(cohort)),
-            ],
+            "crumbs": crumbs(integration.partner),
             "cohort": cohort,
             "size": members.intersection_size(live_users(workspace_id)),
             "pending": reading.pending([pk]),
@@ -98,8 +98,8 @@ class CohortAdmin(WorkspaceAdmin):
         if own is None or not cohort.is_pulled or cohort.archived_at or cohort.paused_at:
             raise Http404
         own.sync_now(cohort)
-        self.log(request, cohort, _("Asked for a sync."))
-        self.message_user(request, _("The sync of “%(name)s” starts now.") % {"name": cohort.name})
+        self.log(request, cohort, gettext_noop("Asked for a sync."))
+        self.message_user(request, _(STARTS) % {"name": cohort.name})
         return self._back(cohort)
 
     @needs(Action.MANAGE_PARTNERS)
@@ -109,7 +109,7 @@ class CohortAdmin(WorkspaceAdmin):
             Cohort.objects.filter(pk=pk).update(paused_at=timezone.now(), next_pull_at=None)
             if own := own_screens(cohort.integration.partner):
                 own.stop(cohort)
-            self.log(request, cohort, _("Paused the pulls."))
+            self.log(request, cohort, gettext_noop("Paused the pulls."))
             self.message_user(request, _("“%(name)s” is not pulled until you resume.") % {"name": cohort.name})
         return self._back(cohort)
 
@@ -120,8 +120,8 @@ class CohortAdmin(WorkspaceAdmin):
             Cohort.objects.filter(pk=pk).update(paused_at=None)
             if own := own_screens(cohort.integration.partner):
                 own.sync_now(cohort)
-            self.log(request, cohort, _("Resumed the pulls."))
-            self.message_user(request, _("The sync of “%(name)s” starts now.") % {"name": cohort.name})
+            self.log(request, cohort, gettext_noop("Resumed the pulls."))
+            self.message_user(request, _(STARTS) % {"name": cohort.name})
         return self._back(cohort)
 
     def _pulled_again_and_again(self, request: HttpRequest, pk: int) -> Cohort:
@@ -136,7 +136,9 @@ class CohortAdmin(WorkspaceAdmin):
         cohort = self._cohort(request, pk)
         if cohort.archived_at is None:
             Cohort.objects.filter(pk=pk).update(archived_at=timezone.now())
-            self.log(request, cohort, _("Archived the cohort."))
+            if own := own_screens(cohort.integration.partner):
+                own.stop(cohort)
+            self.log(request, cohort, gettext_noop("Archived the cohort."))
             self.message_user(request, _("The cohort “%(name)s” is archived.") % {"name": cohort.name})
         return HttpResponseRedirect(_partner_page(cohort))
 
@@ -144,7 +146,7 @@ class CohortAdmin(WorkspaceAdmin):
     def unarchive(self, request: HttpRequest, pk: int) -> HttpResponse:
         cohort = self._cohort(request, pk)
         Cohort.objects.filter(pk=pk).update(archived_at=None)
-        self.log(request, cohort, _("Took the cohort out of the archive."))
+        self.log(request, cohort, gettext_noop("Took the cohort out of the archive."))
         self.message_user(request, _("The cohort “%(name)s” is in use again.") % {"name": cohort.name})
         return self._back(cohort)
 

@@ -11,11 +11,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from partners.admin.cohorts import CohortAdmin
-from partners.admin.own import all_routes, interval_of, own_screens
+from partners.admin.own import all_routes, crumbs, interval_of, own_screens
 from partners.health import health_of, latest_runs, latest_syncs
 from partners.models import Cohort, DataImportKey, Integration
 from partners.registry import Partner, custom_partner, partner, partners
@@ -79,7 +80,7 @@ class IntegrationAdmin(WorkspaceAdmin):
         connected = any(key.is_valid for key in keys)
         context = {
             "title": shown.name,
-            "crumbs": [(_("Technology Partners"), reverse("admin:partners_integration_changelist"))],
+            "crumbs": crumbs(),
             "partner": shown,
             "integration": integration,
             "endpoint": settings.PUBLIC_URL,
@@ -119,7 +120,7 @@ class IntegrationAdmin(WorkspaceAdmin):
             return self.back(slug)
         integration = self.made(request, slug)
         row, key = DataImportKey.make(integration=integration, made_by=request.user)
-        self.log(request, integration, _("Generated the data import key %(key)s.") % {"key": row})
+        self.log(request, integration, gettext_noop("Generated the data import key %(key)s."), key=row)
         return self._show_once(request, integration, key, _("Your new data import key"))
 
     @needs(Action.MANAGE_PARTNERS)
@@ -130,7 +131,7 @@ class IntegrationAdmin(WorkspaceAdmin):
             raise Http404
         if key.is_valid:
             key.invalidate()
-            self.log(request, integration, _("Invalidated the data import key %(key)s.") % {"key": key})
+            self.log(request, integration, gettext_noop("Invalidated the data import key %(key)s."), key=key)
             self.message_user(request, _("The data import key %(key)s is refused from now on.") % {"key": key})
         return self.back(slug)
 
@@ -140,14 +141,14 @@ class IntegrationAdmin(WorkspaceAdmin):
             return self.back(slug)
         integration = self.made(request, slug)
         key = integration.make_partner_key()
-        self.log(request, integration, _("Generated the partner API key %(key)s….") % {"key": key.prefix})
+        self.log(request, integration, gettext_noop("Generated the partner API key %(key)s…."), key=key.prefix)
         return self._show_once(request, integration, key, _("Your new partner API key"))
 
     @needs(Action.MANAGE_PARTNERS)
     def reset_partner_key(self, request: HttpRequest, slug: str) -> HttpResponse:
         integration = self.existing(request, slug)
         integration.forget_partner_key()
-        self.log(request, integration, _("Reset the partner API key."))
+        self.log(request, integration, gettext_noop("Reset the partner API key."))
         self.message_user(
             request, _("The next partner API key that arrives with a valid data import key is accepted and kept.")
         )

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from partners.models import Cohort, Integration
 from partners.registry import Partner, modules
-from workspaces.admin_base import View
+from workspaces.admin_base import View, needs
+from workspaces.roles import Action
 
 if TYPE_CHECKING:
     from partners.admin.integrations import IntegrationAdmin
@@ -38,6 +40,19 @@ class OwnScreens(Protocol):
         """Give up a pull of the cohort that is under way."""
 
 
+def own_route(admin: "IntegrationAdmin", address: str, view: View, name: str) -> URLPattern:
+    """An address below Technology Partners for people who may manage partners; ``view`` takes the admin first."""
+    return admin.route(address, needs(Action.MANAGE_PARTNERS)(view).__get__(admin), name)
+
+
+def crumbs(shown: Partner | None = None) -> list[tuple[str, str]]:
+    """The way to a page below Technology Partners, or below the page of ``shown``: (text, address)."""
+    way = [(_("Technology Partners"), reverse("admin:partners_integration_changelist"))]
+    if shown:
+        way.append((shown.name, reverse("admin:partners_integration_partner", args=[shown.slug])))
+    return way
+
+
 def own_screens(shown: Partner) -> OwnScreens | None:
     """The partner's module, None if it has none. Partners that workspaces named share one."""
     for one, module in modules("screens"):
@@ -48,7 +63,7 @@ def own_screens(shown: Partner) -> OwnScreens | None:
 
 def all_routes(admin: "IntegrationAdmin") -> list[URLPattern]:
     """The addresses of all partners' own screens."""
-    return [route for _, module in modules("screens") for route in cast(OwnScreens, module).routes(admin)]
+    return [route for _partner, module in modules("screens") for route in cast(OwnScreens, module).routes(admin)]
 
 
 def interval_of(integration: Integration) -> timedelta:

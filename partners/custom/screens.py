@@ -8,12 +8,12 @@ from django.contrib.admin.models import ADDITION, DELETION
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
-from partners.admin.own import only_post
+from partners.admin.own import crumbs, only_post, own_route
 from partners.custom.forms import CustomPartnerForm
 from partners.models import Cohort, Integration
-from workspaces.admin_base import View, needs, workspace_in
-from workspaces.roles import Action
+from workspaces.admin_base import workspace_in
 
 if TYPE_CHECKING:
     from partners.admin.integrations import IntegrationAdmin
@@ -23,15 +23,10 @@ TEMPLATE: Final = "partners/custom/panels.html"
 
 def routes(admin: "IntegrationAdmin") -> list[URLPattern]:
     """Addresses of partners that a workspace names itself."""
-
-    def route(address: str, view: View, name: str) -> URLPattern:
-        bound = needs(Action.MANAGE_PARTNERS)(view).__get__(admin)
-        return admin.route(f"custom/{address}", bound, f"custom_{name}")
-
     return [
-        route("add/", add, "add"),
-        route("<slug:slug>/rename/", rename, "rename"),
-        route("<slug:slug>/remove/", only_post(remove), "remove"),
+        own_route(admin, "custom/add/", add, "custom_add"),
+        own_route(admin, "custom/<slug:slug>/rename/", rename, "custom_rename"),
+        own_route(admin, "custom/<slug:slug>/remove/", only_post(remove), "custom_remove"),
     ]
 
 
@@ -59,7 +54,7 @@ def add(admin: "IntegrationAdmin", request: HttpRequest) -> HttpResponse:
     form = CustomPartnerForm(workspace_in(request), request.POST or None)
     if request.method == "POST" and form.is_valid():
         integration = form.save()
-        admin.log(request, integration, _("Added the partner."), ADDITION)
+        admin.log(request, integration, gettext_noop("Added the partner."), ADDITION)
         admin.message_user(request, _("“%(name)s” is added.") % {"name": integration.custom_name})
         return admin.back(integration.partner_slug)
     return _form(admin, request, form, _("Add Custom Partner"))
@@ -71,7 +66,7 @@ def rename(admin: "IntegrationAdmin", request: HttpRequest, slug: str) -> HttpRe
     form = CustomPartnerForm(workspace_in(request), request.POST or None, integration=integration)
     if request.method == "POST" and form.is_valid():
         form.save()
-        admin.log(request, integration, _("Renamed the partner."))
+        admin.log(request, integration, gettext_noop("Renamed the partner."))
         admin.message_user(request, _("The partner is called “%(name)s” now.") % {"name": integration.custom_name})
         return admin.back(slug)
     return _form(admin, request, form, _("Rename %(name)s") % {"name": integration.custom_name})
@@ -85,7 +80,7 @@ def remove(admin: "IntegrationAdmin", request: HttpRequest, slug: str) -> HttpRe
             request, _("A partner with cohorts cannot be removed. Archive the cohorts instead."), "error"
         )
         return admin.back(slug)
-    admin.log(request, integration, _("Removed the partner."), DELETION)
+    admin.log(request, integration, gettext_noop("Removed the partner."), DELETION)
     admin.message_user(request, _("“%(name)s” is removed.") % {"name": integration.custom_name})
     integration.delete()
     return HttpResponseRedirect(reverse("admin:partners_integration_changelist"))
@@ -99,12 +94,9 @@ def _own(admin: "IntegrationAdmin", request: HttpRequest, slug: str) -> Integrat
 
 
 def _form(admin: "IntegrationAdmin", request: HttpRequest, form: CustomPartnerForm, title: str) -> HttpResponse:
-    crumbs = [(_("Technology Partners"), reverse("admin:partners_integration_changelist"))]
-    if form.integration:
-        address = reverse("admin:partners_integration_partner", args=[form.integration.partner_slug])
-        crumbs.append((form.integration.custom_name, address))
+    way = crumbs(form.integration.partner if form.integration else None)
     return admin.screen(
         request,
         "partners/custom/form.html",
-        {"title": title, "crumbs": crumbs, "form": form, "endpoint": settings.PUBLIC_URL, "back": crumbs[-1][1]},
+        {"title": title, "crumbs": way, "form": form, "endpoint": settings.PUBLIC_URL, "back": way[-1][1]},
     )

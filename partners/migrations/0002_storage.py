@@ -1,8 +1,9 @@
-"""What Django's schema editor has no words for: bitmaps are compressed already, so TOAST stores them as they are."""
+"""What Django's schema editor has no words for: TOAST stores bitmaps as they are, since they are compressed already, and
+change lists too, since they are gone in a moment."""
 
 from django.db import migrations
 
-BITMAPS = (
+UNCOMPRESSED = (
     ("partners_cohort", "base_members"),
     ("partners_cohort", "joined_since"),
     ("partners_cohort", "left_since"),
@@ -11,6 +12,7 @@ BITMAPS = (
     ("partners_fullcopy", "matched"),
     ("partners_fullcopy", "later_added"),
     ("partners_fullcopy", "later_removed"),
+    ("partners_cohortchange", "changes"),
 )
 
 
@@ -19,5 +21,5 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(f"ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE EXTERNAL", migrations.RunSQL.noop)
-        for table, column in BITMAPS
+        for table, column in UNCOMPRESSED
     ]

@@ -94,7 +94,7 @@ def pages_of(users: int | None, connection: PullConnection) -> int:
 def interval_of(connection: PullConnection) -> timedelta:
     """How often the connection's dynamic cohorts can really be pulled: every 15 minutes, or what the limit allows."""
     dynamic = Cohort.objects.filter(
-        integration_id=connection.integration_id, sync=Cohort.Sync.DYNAMIC, archived_at=None
+        integration_id=connection.integration_id, sync=Cohort.Sync.DYNAMIC, archived_at=None, paused_at=None
     ).values_list("partner_count", flat=True)
     queries = sum(pages_of(users, connection) for users in dynamic)
     seconds = math.ceil(queries / settings.MIXPANEL_QUERIES_PER_HOUR * 3600)

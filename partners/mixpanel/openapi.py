@@ -2,14 +2,12 @@
 
 from typing import Final
 
-from workspaces.openapi import ANYTHING, COUNT, TEXT, Schema, describe, listing, or_null, shape
+from workspaces.openapi import ANYTHING, COUNT, TEXT, Schema, describe, listing, or_null, shape, whole
 
-_REFUSAL: Final = shape(
-    ["action", "status", "error"],
-    closed=True,
+_REFUSAL: Final = whole(
     action=or_null(ANYTHING),
     status={"const": "failure"},
-    error=shape(["message", "code"], closed=True, message=TEXT, code=COUNT),
+    error=whole(message=TEXT, code=COUNT),
 )
 _REASONS: Final = {
     400: "The message is not of Mixpanel's form",
@@ -17,13 +15,14 @@ _REASONS: Final = {
     404: "There is no such integration",
     413: "The body is too large",
     415: "The body's encoding is neither plain nor gzip",
+    429: "The key sent more than its limit; Retry-After says how many seconds to wait",
 }
 _ACTION: Final[Schema] = {"enum": ["members", "add_members", "remove_members"]}
 webhook = describe(
     "mixpanel_webhook",
     "Mixpanel",
     {
-        200: ("Done", shape(["action", "status"], closed=True, action=_ACTION, status={"const": "success"})),
+        200: ("Done", whole(action=_ACTION, status={"const": "success"})),
         **{status: (words, _REFUSAL) for status, words in _REASONS.items()},
     },
     body=shape(

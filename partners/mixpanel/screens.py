@@ -9,16 +9,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
-from partners.admin.own import only_post
+from partners.admin.own import crumbs, only_post, own_route
 from partners.mixpanel import limits, pull
 from partners.mixpanel.forms import ConnectionForm, MatchingForm
 from partners.mixpanel.limits import MustWait
 from partners.mixpanel.query import ListedCohort, QueryError
 from partners.models import Cohort, Integration, PullConnection
-from workspaces.admin_base import View, needs
-from workspaces.roles import Action
 
 if TYPE_CHECKING:
     from partners.admin.integrations import IntegrationAdmin
@@ -30,17 +28,12 @@ WEBHOOK_USER: Final = "brazeclone"
 
 def routes(admin: "IntegrationAdmin") -> list[URLPattern]:
     """Addresses below Mixpanel's page."""
-
-    def route(address: str, view: View, name: str) -> URLPattern:
-        bound = needs(Action.MANAGE_PARTNERS)(view).__get__(admin)
-        return admin.route(f"{SLUG}/{address}", bound, f"mixpanel_{name}")
-
     return [
-        route("connection/", connection_screen, "connection"),
-        route("connection/remove/", only_post(disconnect), "disconnect"),
-        route("connection/cohorts/", only_post(load_cohorts), "load_cohorts"),
-        route("connection/choose/", only_post(choose_cohorts), "choose_cohorts"),
-        route("matching/", only_post(set_matching), "matching"),
+        own_route(admin, "mixpanel/connection/", connection_screen, "mixpanel_connection"),
+        own_route(admin, "mixpanel/connection/remove/", only_post(disconnect), "mixpanel_disconnect"),
+        own_route(admin, "mixpanel/connection/cohorts/", only_post(load_cohorts), "mixpanel_load_cohorts"),
+        own_route(admin, "mixpanel/connection/choose/", only_post(choose_cohorts), "mixpanel_choose_cohorts"),
+        own_route(admin, "mixpanel/matching/", only_post(set_matching), "mixpanel_matching"),
     ]
 
 
@@ -101,15 +94,12 @@ def connection_screen(admin: "IntegrationAdmin", request: HttpRequest) -> HttpRe
     if request.method == "POST" and form.is_valid():
         integration = admin.made(request, SLUG)
         connection = form.save(integration)
-        admin.log(request, integration, _("Saved the connection to Mixpanel's query API."))
+        admin.log(request, integration, gettext_noop("Saved the connection to Mixpanel's query API."))
         _load(request, connection)
         return admin.back(SLUG)
     shown = {
         "title": _("Mixpanel Connection"),
-        "crumbs": [
-            (_("Technology Partners"), reverse("admin:partners_integration_changelist")),
-            ("Mixpanel", reverse("admin:partners_integration_partner", args=[SLUG])),
-        ],
+        "crumbs": crumbs(admin.partner_of(request, SLUG)),
         "form": form,
         "connection": connection,
     }
@@ -123,7 +113,7 @@ def disconnect(admin: "IntegrationAdmin", request: HttpRequest) -> HttpResponse:
         pull.stop(cohort)
     integration.cohorts.exclude(sync="").update(sync="", next_pull_at=None, paused_at=None)
     PullConnection.objects.filter(integration=integration).delete()
-    admin.log(request, integration, _("Removed the connection to Mixpanel's query API."))
+    admin.log(request, integration, gettext_noop("Removed the connection to Mixpanel's query API."))
     admin.message_user(
         request, _("The connection is removed. Its cohorts keep their members and are not pulled any more.")
     )
@@ -159,7 +149,7 @@ def choose_cohorts(admin: "IntegrationAdmin", request: HttpRequest) -> HttpRespo
         if sync in {"", *Cohort.Sync.values} and sync != known.get(one.id, ""):
             changed.append(pull.choose(connection, one, sync))
     for cohort in changed:
-        admin.log(request, cohort, _("Changed how the cohort is pulled."))
+        admin.log(request, cohort, gettext_noop("Changed how the cohort is pulled."))
     if any(cohort.is_pulled for cohort in changed):
         pull.wake(connection)
     text = ngettext(
@@ -178,7 +168,7 @@ def set_matching(admin: "IntegrationAdmin", request: HttpRequest) -> HttpRespons
     chosen = form.cleaned_data["by"]
     integration.identifiers = [chosen] if chosen else []
     integration.save(update_fields=["identifiers"])
-    admin.log(request, integration, _("Changed what Mixpanel's users are matched by."))
+    admin.log(request, integration, gettext_noop("Changed what Mixpanel's users are matched by."))
     admin.message_user(request, _("Saved. It counts for what arrives from now on."))
     return admin.back(SLUG)
 

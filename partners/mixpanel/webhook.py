@@ -44,7 +44,7 @@ class Webhook(APIView):
     def post(self, request: Request, integration_id: str) -> Response:
         """200 ``{"action", "status": "success"}``; a refusal is handled by ``handle_exception``."""
         key = _authenticate(request, integration_id)
-        admit(key)
+        admit(key, self)
         body = request.data
         if not isinstance(body, dict):
             raise exceptions.ParseError("The request body must be a JSON object")

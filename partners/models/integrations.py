@@ -72,9 +72,15 @@ class DataImportKey(KeyModel):
 
     @classmethod
     def find(cls, secret: str) -> "DataImportKey | None":
-        """The valid key that is ``secret``, with its integration; None when there is none."""
+        """The valid key that is ``secret``, with its integration; None when there is none.
+
+        Both with the columns that a request of a partner needs: it is made for each of them.
+        """
         valid = cls.objects.select_related("integration").filter(digest=digest_of(secret), invalidated_at=None)
-        return next(iter(valid.order_by()), None)
+        return next(iter(valid.only("last_used_at", *_OF_A_REQUEST).order_by()), None)
+
+
+_OF_A_REQUEST = tuple(f"integration__{name}" for name in ("workspace_id", "partner_slug", "partner_key_digest"))
 
 
 class KeyUse(models.Model):

@@ -4,18 +4,19 @@ from datetime import UTC, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, F, Sum
+from django.db.models import F, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST
 
 from profiles.catalogue import count_users
-from profiles.counters import PROPERTY_DAYS
 from profiles.live import live_users
 from profiles.models import CustomAttribute, CustomEvent
-from profiles.stores import DailyCount, PropertyValue
+from profiles.occurrences import PROPERTY_DAYS, kept_properties
+from profiles.stores import DailyCount
 from workspaces.admin_base import WorkspaceAdmin, needs, workspace_in
 from workspaces.roles import Action
 
@@ -52,18 +53,15 @@ class CustomEventAdmin(WorkspaceAdmin):
     @needs(Action.VIEW_USERS)
     def event_screen(self, request: HttpRequest, pk: int) -> HttpResponse:
         event: CustomEvent = self.get(request, pk=pk)
-        properties = PropertyValue.objects.filter(event=event).values("property")
         days = _days(event)
         context = {
             "title": event.name,
             "crumbs": [(_("Custom Events"), reverse("admin:profiles_customevent_changelist"))],
             "event": event,
-            "properties": properties.annotate(n=Count("pk"), users=Count("profile", distinct=True)).order_by(
-                "property"
-            ),
+            "properties": kept_properties(event.pk),
             "kept_days": PROPERTY_DAYS,
             "days": days,
-            "performed": any(day["times"] for day in days),
+            "most": max(day["times"] for day in days),
         }
         return self.screen(request, "profiles/custom_event.html", context)
 
@@ -72,14 +70,12 @@ class CustomEventAdmin(WorkspaceAdmin):
         event: CustomEvent = self.get(request, pk=pk)
         wanted = request.POST.get("keep") == "1"
         if CustomEvent.objects.filter(pk=pk).exclude(keeps_properties=wanted).update(keeps_properties=wanted):
-            text = (
-                _("Properties of “%(name)s” are kept from now on.")
+            said = (
+                gettext_noop("Properties of “%(name)s” are kept from now on.")
                 if wanted
-                else _("Properties of “%(name)s” are no longer kept.")
+                else gettext_noop("Properties of “%(name)s” are no longer kept.")
             )
-            message = text % {"name": event.name}
-            self.log(request, event, message)
-            self.message_user(request, message)
+            self.log_and_say(request, event, said, name=event.name)
         return HttpResponseRedirect(reverse("admin:profiles_customevent_event", args=[pk]))
 
 

@@ -1,8 +1,7 @@
 """Audience > Import Users. Braze: CSV import."""
 
-import csv
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION
@@ -11,7 +10,7 @@ from django.urls import URLPattern, reverse
 from django.utils.decorators import method_decorator
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST
 
@@ -20,15 +19,13 @@ from profiles.importing.mapping import Column, MappingError
 from profiles.importing.reading import PREVIEW_ROWS
 from profiles.models import AttributeType
 from profiles.stores import RefusedRow, UserImport
-from workspaces.admin_base import WorkspaceAdmin, needs, workspace_in
-from workspaces.models import User
+from workspaces.admin_base import WorkspaceAdmin, needs, person_in, workspace_in
+from workspaces.csvs import BYTE_ORDER_MARK, csv_line
 from workspaces.roles import Action
 
 LISTED = 50
 #: Refused rows that the page itself shows.
 REFUSED_SHOWN = 10
-#: What a spreadsheet would take for a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @admin.register(UserImport)
@@ -74,12 +71,12 @@ class UserImportAdmin(WorkspaceAdmin):
     def _take(self, request: HttpRequest, handler: uploads.ImportUploadHandler) -> HttpResponse:
         wants_json = request.headers.get("Accept") == "application/json"
         try:
-            made = uploads.take(workspace_in(request), cast(User, request.user), handler, request.FILES.get("file"))
+            made = uploads.take(workspace_in(request), person_in(request), handler, request.FILES.get("file"))
         except MappingError as error:
             if wants_json:
                 return JsonResponse({"error": str(error)}, status=400)
             return self._list(request, str(error), 400)
-        self.log(request, made, _("Uploaded a file of users."), ADDITION)
+        self.log(request, made, gettext_noop("Uploaded a file of users."), ADDITION)
         address = self._address("change", made.pk)
         return JsonResponse({"address": address}) if wants_json else HttpResponseRedirect(address)
 
@@ -94,7 +91,7 @@ class UserImportAdmin(WorkspaceAdmin):
         context: dict[str, Any] = {
             "title": one.file_name,
             "crumbs": [(_("Import Users"), self._address("changelist"))],
-            "object": one,
+            "one": one,
             "said": _said(one),
             "error": error,
             "update_only": update_only,
@@ -127,14 +124,14 @@ class UserImportAdmin(WorkspaceAdmin):
         if not running.start(one, checked, update_only=update_only, dry=dry):
             self.message_user(request, _("This import was started already."), "warning")
         elif not dry:
-            self.log(request, one, _("Started the import of users."))
+            self.log(request, one, gettext_noop("Started the import of users."))
         return HttpResponseRedirect(self._address("change", pk))
 
     @needs(Action.IMPORT_USERS)
     def cancel(self, request: HttpRequest, pk: int) -> HttpResponse:
         one: UserImport = self.get(request, pk=pk)
         if running.cancel(one):
-            self.log(request, one, _("Cancelled the import of users."))
+            self.log(request, one, gettext_noop("Cancelled the import of users."))
             self.message_user(request, _("The import is cancelled. What was imported before stays."))
         return HttpResponseRedirect(self._address("change", pk))
 
@@ -172,20 +169,8 @@ def _said(one: UserImport) -> str:
     return text % {"rows": f"{one.rows:,}", "share": one.share}
 
 
-class _Line:
-    """A file for ``csv.writer`` that returns each line instead of keeping it."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
 def _refused_csv(one: UserImport) -> Iterator[str]:
-    writer: Any = csv.writer(_Line())
-    yield "\ufeff"
-    yield writer.writerow([_("Line"), _("Column"), _("Value"), _("Reason")])
+    yield BYTE_ORDER_MARK
+    yield csv_line([_("Line"), _("Column"), _("Value"), _("Reason")])
     for row in RefusedRow.objects.filter(user_import=one).order_by("pk").iterator(chunk_size=2_000):
-        yield writer.writerow([row.line, _harmless(row.column), _harmless(row.value), row.get_reason_display()])
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+        yield csv_line([row.line, row.column, row.value, row.get_reason_display()])

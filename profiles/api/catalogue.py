@@ -52,16 +52,7 @@ class EventsView(APIView):
     @descriptions.events
     def get(self, request: Request) -> Response:
         rows, links = _page(request, CustomEvent.objects.filter(workspace=workspace_of(request)))
-        events = [
-            {
-                "name": one.name,
-                "description": None,
-                "included_in_analytics_report": False,
-                "status": "Active",
-                "tag_names": [],
-            }
-            for one in rows
-        ]
+        events = [_entry(one.name, included_in_analytics_report=False) for one in rows]
         return Response({"message": "success", "events": events}, headers=links)
 
 
@@ -74,17 +65,19 @@ class CustomAttributesView(APIView):
     def get(self, request: Request) -> Response:
         rows, links = _page(request, CustomAttribute.objects.filter(workspace=workspace_of(request)))
         attributes = [
-            {
-                "name": one.name,
-                "description": None,
-                "data_type": _TYPES[AttributeType(one.type)],
-                "array_length": ARRAY_LIMIT if one.type == AttributeType.ARRAY else None,
-                "status": "Active",
-                "tag_names": [],
-            }
+            _entry(
+                one.name,
+                data_type=_TYPES[AttributeType(one.type)],
+                array_length=ARRAY_LIMIT if one.type == AttributeType.ARRAY else None,
+            )
             for one in rows
         ]
         return Response({"message": "success", "attributes": attributes}, headers=links)
+
+
+def _entry(name: str, **own: Any) -> dict[str, Any]:
+    """An event or attribute as Braze lists it: with a description, a state and tags, which ours do not have."""
+    return {"name": name, "description": None, **own, "status": "Active", "tag_names": []}
 
 
 def _page(request: Request, rows: QuerySet[Any, Model]) -> tuple[list[Any], dict[str, str]]:
@@ -105,8 +98,10 @@ def _cursor(skip: int) -> str:
 
 
 def _skipped(cursor: str) -> int:
+    # Some clients lose the signs of equality at the end of a parameter.
+    padded = cursor.rstrip("=") + "=" * (-len(cursor.rstrip("=")) % 4)
     try:
-        found = re.fullmatch(rb"skip:(\d{1,9})", base64.b64decode(cursor, altchars=b"-_", validate=True))
+        found = re.fullmatch(rb"skip:(\d{1,9})", base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError):
         found = None
     if cursor and not found:

@@ -21,6 +21,8 @@ from workspaces.openapi import (
     or_null,
     query,
     shape,
+    success,
+    whole,
 )
 
 USERS: Final = "User data"
@@ -28,15 +30,13 @@ SUBSCRIPTIONS: Final = "Subscription groups"
 EXPORT: Final = "Export"
 
 ALIAS: Final = shape(["alias_name", "alias_label"], alias_name=NAME, alias_label=NAME)
-ERRORS: Final = listing(
-    shape(["type", "input_array", "index"], closed=True, type=TEXT, input_array=TEXT, index=COUNT), least=1
-)
-_DONE: Final = shape(["message"], closed=True, message=SUCCESS)
+ERRORS: Final = listing(whole(type=TEXT, input_array=TEXT, index=COUNT), least=1)
+_DONE: Final = whole(message=SUCCESS)
 _REFUSED: Final = "Nothing was done; the message says why"
 
 
 def _only_message(words: str = _REFUSED) -> tuple[str, Schema]:
-    return words, shape(["message"], closed=True, message=TEXT)
+    return words, whole(message=TEXT)
 
 
 # --- Whom an object is about ---
@@ -72,9 +72,27 @@ _ATTRIBUTES: Final = shape(
     dob=TIME,
     email_subscribe={"enum": ["opted_in", "subscribed", "unsubscribed"]},
     subscription_groups=listing(_GROUP_STATE),
+    push_token_import={
+        "type": "boolean",
+        "description": "With true, without external_id and braze_id: a temporary user for each push token that is new",
+    },
     push_tokens=listing(shape(["app_id", "token"], app_id=NAME, token=NAME, device_id=NAME)),
 )
-_DEED: Final[dict[str, Any]] = {**_IDENTITY, "app_id": TEXT, "time": TIME, "properties": {"type": "object"}}
+_OWN_ID: Final[dict[str, Any]] = {
+    "type": "string",
+    "maxLength": 200,
+    "description": "Not of Braze's: an id of your own. Of objects with the same user (named alike), name or product "
+    "and id, the first one counts, for as long as events are kept (EVENT_RETENTION_DAYS); the others are accepted and "
+    "change nothing. So a request without an answer can be sent again.",
+    "examples": ["order-4711"],
+}
+_DEED: Final[dict[str, Any]] = {
+    **_IDENTITY,
+    "app_id": TEXT,
+    "time": TIME,
+    "properties": {"type": "object"},
+    "id": _OWN_ID,
+}
 _EVENT: Final = shape(["name", "time"], **_DEED, name=NAME)
 _PURCHASE: Final = shape(
     ["product_id", "currency", "price", "time"],
@@ -157,12 +175,7 @@ merge = describe(
     body=shape(
         ["merge_updates"],
         merge_updates=listing(
-            shape(
-                ["identifier_to_merge", "identifier_to_keep"],
-                closed=True,
-                identifier_to_merge=_USER,
-                identifier_to_keep=_USER,
-            ),
+            whole(identifier_to_merge=_USER, identifier_to_keep=_USER),
             most=LIMIT,
         ),
     ),
@@ -171,7 +184,7 @@ delete = describe(
     "users_delete",
     USERS,
     {
-        201: ("Done", shape(["deleted", "message"], closed=True, deleted=COUNT, message=SUCCESS)),
+        201: ("Done", whole(deleted=COUNT, message=SUCCESS)),
         400: _only_message(),
     },
     body=shape(
@@ -187,15 +200,10 @@ rename = describe(
     "users_external_ids_rename",
     USERS,
     {
-        201: (
+        201: success(
             "The new ids of those renamed; index and reason of the others",
-            shape(
-                ["message", "external_ids", "rename_errors"],
-                closed=True,
-                message=SUCCESS,
-                external_ids=listing(TEXT),
-                rename_errors=_INDEXED,
-            ),
+            external_ids=listing(TEXT),
+            rename_errors=_INDEXED,
         ),
         400: _only_message(),
     },
@@ -210,15 +218,10 @@ remove = describe(
     "users_external_ids_remove",
     USERS,
     {
-        201: (
+        201: success(
             "The ids that were removed; index and reason of the others",
-            shape(
-                ["message", "removed_ids", "removal_errors"],
-                closed=True,
-                message=SUCCESS,
-                removed_ids=listing(TEXT),
-                removal_errors=_INDEXED,
-            ),
+            removed_ids=listing(TEXT),
+            removal_errors=_INDEXED,
         ),
         400: _only_message(),
     },
@@ -227,7 +230,7 @@ remove = describe(
 
 # --- Export ---
 
-_HABIT: Final = shape(["name", "first", "last", "count"], closed=True, name=TEXT, first=TIME, last=TIME, count=COUNT)
+_HABIT: Final = whole(name=TEXT, first=TIME, last=TIME, count=COUNT)
 _TEXTS: Final[dict[str, Any]] = dict.fromkeys(FIELDS, TEXT)
 _EXPORTED: Final = shape(
     closed=True,
@@ -238,7 +241,19 @@ _EXPORTED: Final = shape(
         "custom_attributes": {"type": "object"},
         "user_aliases": listing(ALIAS, least=1),
         "apps": listing(shape(["name", "platform"], name=TEXT, platform=TEXT, first_used=TIME, last_used=TIME)),
-        "devices": listing(shape(["device_id"], device_id=TEXT, model=TEXT, os=TEXT)),
+        "devices": listing(
+            shape(
+                ["device_id"],
+                device_id=TEXT,
+                model=TEXT,
+                os=TEXT,
+                carrier=TEXT,
+                idfa=TEXT,
+                google_ad_id=TEXT,
+                roku_ad_id=TEXT,
+                ad_tracking_enabled={"type": "boolean"},
+            )
+        ),
         "push_tokens": listing(shape(["app", "platform", "token"], app=TEXT, platform=TEXT, token=TEXT)),
         "custom_events": listing(_HABIT),
         "purchases": listing(_HABIT),
@@ -277,7 +292,7 @@ events_list = describe(
     "events_list",
     EXPORT,
     {
-        200: ("250 names", shape(["message", "events"], closed=True, message=SUCCESS, events=listing(TEXT))),
+        200: success("250 names", events=listing(TEXT)),
         400: _only_message(),
     },
     parameters=[query("page", COUNT, "From 0")],
@@ -292,14 +307,9 @@ events = describe(
     "events_get",
     EXPORT,
     {
-        200: (
+        200: success(
             "50 events",
-            shape(
-                ["message", "events"],
-                closed=True,
-                message=SUCCESS,
-                events=listing(shape(list(_LISTED), **_LISTED, included_in_analytics_report=BOOLEAN)),
-            ),
+            events=listing(shape(list(_LISTED), **_LISTED, included_in_analytics_report=BOOLEAN)),
         ),
         400: _only_message(),
     },
@@ -309,14 +319,9 @@ custom_attributes = describe(
     "custom_attributes_get",
     EXPORT,
     {
-        200: (
+        200: success(
             "50 attributes",
-            shape(
-                ["message", "attributes"],
-                closed=True,
-                message=SUCCESS,
-                attributes=listing(shape(list(_LISTED), **_LISTED, data_type=TEXT, array_length=or_null(COUNT))),
-            ),
+            attributes=listing(shape(list(_LISTED), **_LISTED, data_type=TEXT, array_length=or_null(COUNT))),
         ),
         400: _only_message(),
     },
@@ -371,14 +376,9 @@ subscription_get = describe(
     "subscription_status_get",
     SUBSCRIPTIONS,
     {
-        200: (
+        200: success(
             "What each user chose",
-            shape(
-                ["message", "status"],
-                closed=True,
-                message=SUCCESS,
-                status={"type": "object", "additionalProperties": {"enum": ["Subscribed", "Unsubscribed", "Unknown"]}},
-            ),
+            status={"type": "object", "additionalProperties": {"enum": ["Subscribed", "Unsubscribed", "Unknown"]}},
         ),
         400: _only_message(),
     },
@@ -387,39 +387,28 @@ subscription_get = describe(
         *_WHOM,
     ],
 )
-_USER_GROUP: Final = shape(
-    ["id", "name", "channel", "status"], closed=True, id=TEXT, name=TEXT, channel=TEXT, status=TEXT
-)
+_USER_GROUP: Final = whole(id=TEXT, name=TEXT, channel=TEXT, status=TEXT)
 subscription_user = describe(
     "subscription_user_status",
     SUBSCRIPTIONS,
     {
-        200: (
+        200: success(
             "The groups that each user ever chose",
-            shape(
-                ["message", "success", "subscription_groups", "total_count", "users"],
-                closed=True,
-                message=SUCCESS,
-                success=BOOLEAN,
-                total_count=COUNT,
-                subscription_groups=listing(
-                    shape(
-                        ["subscription_group_id", "subscription_status"],
-                        closed=True,
-                        subscription_group_id=TEXT,
-                        subscription_status={"enum": ["subscribed", "unsubscribed"]},
-                    )
-                ),
-                users=listing(
-                    shape(
-                        ["external_id", "email", "phone", "subscription_groups"],
-                        closed=True,
-                        external_id=or_null(TEXT),
-                        email=or_null(TEXT),
-                        phone=or_null(TEXT),
-                        subscription_groups=listing(_USER_GROUP),
-                    )
-                ),
+            success=BOOLEAN,
+            total_count=COUNT,
+            subscription_groups=listing(
+                whole(
+                    subscription_group_id=TEXT,
+                    subscription_status={"enum": ["subscribed", "unsubscribed"]},
+                )
+            ),
+            users=listing(
+                whole(
+                    external_id=or_null(TEXT),
+                    email=or_null(TEXT),
+                    phone=or_null(TEXT),
+                    subscription_groups=listing(_USER_GROUP),
+                )
             ),
         ),
         400: _only_message(),

@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 from profiles.api import descriptions
 from profiles.api.requests import array_of, body_of, checked
 from profiles.objects import attributes_object, event_object, purchase_object
+from profiles.subscriptions import unknown_groups
 from profiles.tracking import Batch, track
 from workspaces.rest import JsonParser, workspace_of
 
@@ -32,6 +33,9 @@ class TrackView(APIView):
 
     201 with the counts of what was used and, where some objects were not, ``errors``: why (``type``), in which array
     (``input_array``) and where in it (``index``, from 0). 400 when nothing could be used.
+
+    Beyond Braze, an event or a purchase may carry an ``id`` of its own: then a request that is repeated after a
+    time-out counts it once.
     """
 
     endpoint = "users.track"
@@ -54,7 +58,9 @@ class TrackView(APIView):
             if errors:
                 answer["errors"] = errors
             return Response(answer, status=status.HTTP_400_BAD_REQUEST)
-        track(workspace_of(request).pk, batch)
+        workspace_id = workspace_of(request).pk
+        errors += _unknown_groups(workspace_id, arrays["attributes"], batch, errors)
+        track(workspace_id, batch)
         return Response(_success(body, batch, errors), status=status.HTTP_201_CREATED)
 
     def check(self, arrays: dict[str, list[Any]], batch: Batch) -> None:
@@ -86,6 +92,22 @@ class BulkTrackView(TrackView):
             raise exceptions.ParseError(
                 f"Max Input Length Exceeded: the request holds more than {BULK_USER_LIMIT} objects of one user."
             )
+
+
+def _unknown_groups(
+    workspace_id: int, sources: list[Any], batch: Batch, errors: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """An error for each object that names a subscription group which is none; the rest of the object is used."""
+    unknown = unknown_groups(workspace_id, {group for one in batch.attributes for group in one.subscriptions})
+    if not unknown:
+        return []
+    refused = {one["index"] for one in errors if one["input_array"] == "attributes"}
+    places = (index for index in range(len(sources)) if index not in refused)
+    return [
+        {"type": f"'{group}' is no subscription group of this workspace", "input_array": "attributes", "index": index}
+        for index, one in zip(places, batch.attributes, strict=True)
+        for group in sorted(unknown & one.subscriptions.keys())
+    ]
 
 
 def _success(body: dict[str, Any], batch: Batch, errors: list[dict[str, Any]]) -> dict[str, Any]:

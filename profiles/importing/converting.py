@@ -43,19 +43,21 @@ class BadRowError(ValueError):
 @dataclass(slots=True)
 class Record:
     """A row, checked: whom it is about, a value (or None) for each column of ``Converter.columns``, and the custom
-    attributes that it sets. ``points`` are its data points.
+    attributes that it sets. ``points`` are its data points, ``rows`` the rows that it was made of.
     """
 
     identity: Identity
     values: list[Any]
     custom: dict[str, Any]
     points: int
+    rows: int = 1
 
     def add(self, later: "Record") -> None:
         """Take over what a later row about the same user sets."""
         self.values = [old if new is None else new for old, new in zip(self.values, later.values, strict=True)]
         self.custom |= later.custom
         self.points += later.points
+        self.rows += later.rows
 
 
 class Converter:

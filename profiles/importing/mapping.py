@@ -110,7 +110,10 @@ def _likely_type(values: Sequence[str]) -> str:
         except BadCellError:
             return False
 
-    likely = (AttributeType.NUMBER, AttributeType.BOOLEAN, AttributeType.DATE)
+    likely = [AttributeType.NUMBER, AttributeType.BOOLEAN, AttributeType.DATE, AttributeType.OBJECT]
+    if all(value.startswith("[") for value in values):
+        # Any text is an array of one, so only what is written as JSON is taken for one.
+        likely.append(AttributeType.ARRAY)
     return next((kind.value for kind in likely if values and fits(custom_converter(kind))), AttributeType.STRING.value)
 
 

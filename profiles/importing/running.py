@@ -15,9 +15,11 @@ from profiles.importing import mapping
 from profiles.importing.converting import BadRowError, Converter, Reason, Record
 from profiles.importing.mapping import Column
 from profiles.importing.reading import Row, UnreadableError, path_of, read_rows
-from profiles.importing.writing import Chunk, Written, each_user_once, would_write, write
+from profiles.importing.trying import forget_tried, would_write
+from profiles.importing.writing import Chunk, Written, each_user_once, write
 from profiles.rows import at_once
 from profiles.stores import RefusedRow, UserImport
+from profiles.versions import BUMP_SQL, Kind
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ def start(user_import: UserImport, columns: Sequence[Column], *, update_only: bo
         )
         if done:
             user_import.refused_rows.all().delete()
+            forget_tried(user_import.pk)
             transaction.on_commit(lambda: wake(user_import.pk))
     return bool(done)
 
@@ -60,6 +63,7 @@ def cancel(user_import: UserImport) -> bool:
     found = UserImport.objects.filter(pk=user_import.pk, state__in=states)
     if not found.update(state=State.CANCELLED, ended_at=timezone.now()):
         return False
+    forget_tried(user_import.pk)
     _remove_file(user_import)
     return True
 
@@ -125,8 +129,12 @@ def _failure(error: Exception) -> UserImport.Failure:
 
 
 def _fail(import_id: int, failure: UserImport.Failure) -> None:
-    working = UserImport.objects.filter(pk=import_id, state__in=UserImport.WORKING)
-    working.update(state=State.FAILED, error=failure, ended_at=timezone.now())
+    """End the import. A dry run that finds a line it cannot read has done its work: nothing was written."""
+    one = UserImport.objects.filter(pk=import_id)
+    ended = {"error": failure, "ended_at": timezone.now()}
+    if not one.filter(state=State.CHECKING).update(state=State.CHECKED, **ended):
+        one.filter(state=State.RUNNING).update(state=State.FAILED, **ended)
+    forget_tried(import_id)
 
 
 def _work(one: UserImport) -> None:
@@ -136,22 +144,23 @@ def _work(one: UserImport) -> None:
     records, refused = _checked(converter, rows)
     users = each_user_once(records)
     chunk = Chunk(one.workspace_id, converter.columns, converter.custom_types, users, one.update_only)
-    written = would_write(chunk) if one.state == State.CHECKING else write(chunk)
+    written = would_write(one.pk, chunk) if one.state == State.CHECKING else write(chunk)
+    _note_users(one, written.profile_ids)
     _refuse(one, refused)
-    _count(one, written, len(records) - len(users), len(refused))
+    _count(one, written)
+    one.refused += len(refused)
     if rows:
         one.position, one.line = rows[-1].end, rows[-1].line + rows[-1].lines
     if is_last:
         one.position, one.ended_at = one.size, timezone.now()
+        forget_tried(one.pk)
         one.state = State.CHECKED if one.state == State.CHECKING else State.DONE
 
 
-def _count(one: UserImport, written: Written, repeated: int, refused: int) -> None:
-    """A later row about a user of the same chunk is one more update."""
+def _count(one: UserImport, written: Written) -> None:
     one.created += written.created
-    one.updated += written.updated + (repeated if written.created or written.updated else 0)
-    one.ignored += written.ignored + (0 if written.created or written.updated else repeated)
-    one.refused += refused
+    one.updated += written.updated
+    one.ignored += written.ignored
 
 
 def _next_rows(one: UserImport) -> tuple[list[Row], bool]:
@@ -199,6 +208,23 @@ def _refuse(one: UserImport, refused: Sequence[tuple[int, BadRowError]]) -> None
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for line, error in refused:
             copy.write_row((one.pk, line, error.column, error.value[:_VALUE_KEPT], error.reason.value))
+
+
+def _note_users(one: UserImport, profile_ids: Sequence[int]) -> None:
+    """Whom the import made or changed, for segments to filter by. A user can be in several chunks."""
+    if not profile_ids:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH noted AS (
+                INSERT INTO profiles_importeduser (user_import_id, profile_id)
+                SELECT %s, unnest(%s::bigint[]) ON CONFLICT DO NOTHING
+            )
+            {BUMP_SQL}
+            """,
+            [one.pk, sorted(profile_ids), one.workspace_id, [Kind.IMPORTS]],
+        )
 
 
 def _remove_file(one: UserImport) -> None:

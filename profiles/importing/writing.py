@@ -5,8 +5,8 @@ Locks are taken in the order of ``profiles.tracking``: attribute names, new exte
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -18,7 +18,8 @@ from profiles.identities import Identity, find
 from profiles.importing.converting import Record
 from profiles.live import log_identity
 from profiles.models import RANDOM_BUCKETS, IdentityChange, Profile
-from profiles.rows import MovedError
+from profiles.rows import SINCE, MovedError
+from profiles.versions import kinds_of
 from workspaces.data_points import log_data_points
 
 #: The source of the data points that imports log.
@@ -34,11 +35,13 @@ _AT_BIRTH: Final = {"email_subscribe": "subscribed", "push_subscribe": "subscrib
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many users of a chunk were made, changed (or would be), and left alone because they do not exist."""
+    """What became of the rows of a chunk (or would): each made a user, changed one, or named one who does not exist."""
 
     created: int = 0
     updated: int = 0
     ignored: int = 0
+    #: Whom it made or changed.
+    profile_ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,15 @@ class Chunk:
     def may_create(self) -> bool:
         return not self.update_only and any(one.identity.kind != "braze_id" for one in self.records[:1])
 
+    def written(self, born: Collection[Identity], known: Collection[Identity]) -> Written:
+        """What became of its rows, when it made the users ``born`` and changed those ``known``.
+
+        The first row about a new user makes the user, and each row after it changes that user.
+        """
+        rows = sum(one.rows for one in self.records)
+        done = sum(one.rows for one in self.records if one.identity in born or one.identity in known)
+        return Written(len(born), done - len(born), rows - done)
+
 
 def each_user_once(records: Iterable[Record]) -> list[Record]:
     """The records in the order of their users' names; what later rows about a user set is taken over."""
@@ -64,13 +76,6 @@ def each_user_once(records: Iterable[Record]) -> list[Record]:
         if known is not record:
             known.add(record)
     return [users[identity] for identity in sorted(users, key=lambda one: (one.name, one.label))]
-
-
-def would_write(chunk: Chunk) -> Written:
-    """What ``write`` would do, found by looking only."""
-    known = find(chunk.workspace_id, (one.identity for one in chunk.records))
-    missing = len(chunk.records) - len(known)
-    return Written(missing if chunk.may_create else 0, len(known), 0 if chunk.may_create else missing)
 
 
 def write(chunk: Chunk) -> Written:
@@ -92,7 +97,7 @@ def write(chunk: Chunk) -> Written:
     done = [one for one in chunk.records if one.identity in known or one.identity in born]
     append_events(chunk.workspace_id, events + _events_at_birth(chunk, born))
     log_data_points(chunk.workspace_id, SOURCE, sum(one.points for one in done))
-    return Written(len(born), len(known), len(chunk.records) - len(done))
+    return replace(chunk.written(born, known), profile_ids=[*born.values(), *known.values()])
 
 
 def _declare(chunk: Chunk) -> None:
@@ -154,8 +159,10 @@ _ESCAPES: Final = str.maketrans(
 def _insert(cursor: Any, chunk: Chunk) -> dict[Identity, int]:
     """Make the users whom nobody knew; one that another transaction makes at this moment is left out."""
     by_alias = chunk.records[0].identity.kind == "alias"
-    columns = ["workspace_id", "braze_id", "random_bucket", *chunk.columns, "custom_attributes"]
+    since = _since(chunk, lambda column: f"'{_AT_BIRTH[column]}'", lambda column: "NULL")
+    columns = ["workspace_id", "braze_id", "random_bucket", *chunk.columns, "custom_attributes", *since]
     values = ["%(workspace)s", _NEW_BRAZE_ID, _NEW_BUCKET, *map(_or_default, chunk.columns), "new.custom"]
+    values += since.values()
     if by_alias:
         # The alias comes first, with an id drawn for its profile: a lost race leaves nobody without a name behind.
         statement = f"""
@@ -216,19 +223,41 @@ def _update(cursor: Any, chunk: Chunk, known: int) -> list[NewEvent]:
         raise MovedError
     changes = [(name, f"COALESCE(new.{name}, old.{name})") for name in chunk.columns]
     changes.append(("custom_attributes", "old.custom_attributes || new.custom"))
+    changes += _since(chunk, lambda column: f"old.{column}", lambda column: f"old.{column}").items()
     cursor.execute(
         f"""
-        UPDATE profiles_profile old SET {", ".join(f"{name} = {value}" for name, value in changes)}, updated_at = now()
-        FROM {_TABLE} new WHERE old.id = new.profile_id
-        AND ({", ".join(f"old.{name}" for name, _ in changes)})
-            IS DISTINCT FROM ({", ".join(value for _, value in changes)})
-        """  # noqa: S608 - names of ours
+        WITH changed AS (
+            UPDATE profiles_profile old
+            SET {", ".join(f"{name} = {value}" for name, value in changes)}, updated_at = now()
+            FROM {_TABLE} new WHERE old.id = new.profile_id
+            AND ({", ".join(f"old.{name}" for name, _ in changes)})
+                IS DISTINCT FROM ({", ".join(value for _, value in changes)})
+            RETURNING 1
+        )
+        INSERT INTO profiles_datachange (workspace_id, kind)
+        SELECT %s, unnest(%s::text[]) WHERE EXISTS (SELECT FROM changed)
+        """,  # noqa: S608 - names of ours
+        [chunk.workspace_id, kinds_of(name for name, _ in changes)],
     )
     events: list[NewEvent] = []
     for place, external_id, braze_id, *values in before if watched else ():
         old = dict(zip((*_SUBSCRIPTIONS, "email", "time_zone"), values, strict=True))
         events += _subscription_events(chunk, chunk.records[place], old, external_id, braze_id)
     return events
+
+
+def _since(chunk: Chunk, before: Callable[[str], str], otherwise: Callable[[str], str]) -> dict[str, str]:
+    """By column that says since when somebody has opted in or unsubscribed: what it becomes, in SQL.
+
+    ``before`` is the state before, by its column; ``otherwise`` what the column becomes where the state is not new.
+    """
+    found = {}
+    for column in _SUBSCRIPTIONS:
+        for state, name in SINCE.items() if column in chunk.columns else ():
+            moment = f"{column.removesuffix('_subscribe')}_{name}"
+            is_new = f"new.{column} = '{state}' AND {before(column)} <> '{state}'"
+            found[moment] = f"CASE WHEN {is_new} THEN now() ELSE {otherwise(moment)} END"
+    return found
 
 
 def _events_at_birth(chunk: Chunk, born: Mapping[Identity, int]) -> list[NewEvent]:

@@ -147,11 +147,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='profile',
-            index=models.Index(fields=['workspace', 'country'], name='profile_country'),
+            index=models.Index(fields=['workspace', 'country'], include=('id',), name='profile_country'),
         ),
         migrations.AddIndex(
             model_name='profile',
-            index=models.Index(fields=['workspace', 'language'], name='profile_language'),
+            index=models.Index(fields=['workspace', 'language'], include=('id',), name='profile_language'),
         ),
         migrations.AddIndex(
             model_name='profile',
@@ -163,11 +163,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='profile',
-            index=models.Index(fields=['workspace', 'last_used_at'], name='profile_last_used'),
+            index=models.Index(fields=['workspace', 'last_used_at'], include=('id',), name='profile_last_used'),
         ),
         migrations.AddConstraint(
             model_name='profile',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id__isnull', False)), fields=('workspace', 'external_id'), name='external_id_once'),
+            constraint=models.UniqueConstraint(condition=models.Q(('external_id__isnull', False)), fields=('workspace', 'external_id'), include=('id',), name='external_id_once'),
         ),
         migrations.AddConstraint(
             model_name='device',

@@ -35,13 +35,12 @@ def start_of_day(day: date, zone: ZoneInfo) -> datetime:
 
 def _bounds(leaf: Leaf, context: Context) -> tuple[str, list[datetime]]:
     """The condition on ``{}``, an SQL expression of type timestamptz, and its parameters."""
-    now = context.now
     if leaf.operator in ("before", "after"):
         day = date.fromisoformat(leaf.value)
         if leaf.operator == "before":
             return "{} < %s", [start_of_day(day, context.zone)]
         return "{} >= %s", [start_of_day(day + timedelta(days=1), context.zone)]
-    span = timedelta(days=leaf.value)
+    span, now = timedelta(days=leaf.value), context.now
     conditions: dict[str, Callable[[], tuple[str, list[datetime]]]] = {
         "more_than_days_ago": lambda: ("{} < %s", [now - span]),
         "less_than_days_ago": lambda: ("{} BETWEEN %s AND %s", [now - span, now]),

@@ -9,10 +9,29 @@ from functools import cache
 
 from partners.models import Integration
 from partners.registry import custom_partner, partners
+from segments.filters import (
+    any_message,
+    app_use,
+    attribution,
+    demographics,
+    devices,
+    events,
+    identity,
+    imports,
+    kept_fields,
+    membership,
+    messages,
+    orders,
+    purchases,
+    sessions,
+    subscriptions,
+    user_lists,
+)
 from segments.filters.base import Filter, Text
 from segments.filters.cohorts import CUSTOM_KEY, CohortFilter
 from segments.filters.custom_attributes import CustomAttributes
-from segments.filters.defaults import Country, EmailSubscription, ExternalUserId, Language, LastUsedApp
+from segments.filters.days_of_year import RecurringEvent
+from segments.filters.nested import NestedCustomAttributes
 
 
 @cache
@@ -20,11 +39,24 @@ def _registry() -> dict[str, Filter]:
     found: list[Filter] = [
         *(CohortFilter(partner) for partner in partners()),
         CustomAttributes(),
-        Country(),
-        Language(),
-        EmailSubscription(),
-        LastUsedApp(),
-        ExternalUserId(),
+        NestedCustomAttributes(),
+        RecurringEvent(),
+        *demographics.FILTERS,
+        *events.FILTERS,
+        *purchases.FILTERS,
+        *orders.FILTERS,
+        *app_use.FILTERS,
+        *sessions.FILTERS,
+        *devices.FILTERS,
+        *messages.FILTERS,
+        *any_message.FILTERS,
+        *subscriptions.FILTERS,
+        *membership.FILTERS,
+        *user_lists.FILTERS,
+        *imports.FILTERS,
+        *attribution.FILTERS,
+        *kept_fields.FILTERS,
+        *identity.FILTERS,
     ]
     return {one.key: one for one in found}
 

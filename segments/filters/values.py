@@ -1,6 +1,7 @@
 """Kinds of values that operators take: how they are checked, described in the JSON Schema and drawn in the builder."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
@@ -22,22 +23,28 @@ class MissingError(ValueError):
 
 
 @dataclass(frozen=True)
-class Value:
+class Value(ABC):
     """A kind of value. ``widget`` names what the builder draws."""
 
     widget: ClassVar[str] = ""
+    #: How long finding the users may take, where the value alone decides that.
+    seconds: ClassVar[float | None] = None
 
+    @abstractmethod
     def check(self, value: Any) -> Any:
         """The value in its stored form. Raises ValueError (MissingError: nothing given) with a sentence for people."""
-        raise NotImplementedError
 
+    @abstractmethod
     def schema(self) -> dict[str, Any]:
         """JSON Schema of the stored form."""
-        raise NotImplementedError
 
     def words(self, value: Any, labels: dict[str, str]) -> str:
         """The value for people."""
         return str(value)
+
+    def named(self, value: Any) -> list[str]:
+        """The names and ids in it whose labels are to be looked up (``Filter.labels``); it may be unchecked."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Text(Value):
     def check(self, value: Any) -> str:
         if value in (None, ""):
             raise MissingError(_("Enter a value."))
-        return _check_text(value)
+        return check_text(value)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
@@ -175,7 +182,7 @@ class Several(Value):
             raise ValueError(_("Give a list of values."))
         if len(value) > MAX_VALUES:
             raise ValueError(_("Give at most %(most)s values.") % {"most": MAX_VALUES})
-        return list(dict.fromkeys(_check_text(one) for one in value))
+        return list(dict.fromkeys(check_text(one) for one in value))
 
     def schema(self) -> dict[str, Any]:
         item = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
@@ -184,8 +191,12 @@ class Several(Value):
     def words(self, value: Any, labels: dict[str, str]) -> str:
         return ", ".join(f"“{labels.get(one, one)}”" for one in value)
 
+    def named(self, value: Any) -> list[str]:
+        return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
-def _check_text(value: Any) -> str:
+
+def check_text(value: Any) -> str:
+    """The text itself. Raises ValueError for what is none, or cannot be stored."""
     if not isinstance(value, str) or not value:
         raise ValueError(_("Enter a text."))
     if len(value) > MAX_TEXT:

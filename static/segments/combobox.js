@@ -23,7 +23,8 @@ document.addEventListener("alpine:init", () => {
       this.ask = Segments.requests.latest(config.delay || 0, work, (found) => {
         this.options = found;
         this.loading = false;
-        this.active = found.length && this.query ? 0 : -1;
+        // Where any text can be entered, Enter takes what was typed unless another is chosen.
+        this.active = found.length && this.query && !config.free ? 0 : -1;
       });
     },
     chips: () => (config.chips ? config.chips() : []),
@@ -56,6 +57,7 @@ document.addEventListener("alpine:init", () => {
     take(text) {
       config.pick({ value: text.trim(), label: text.trim() });
       this.query = "";
+      this.open = false;
     },
     heading(index) {
       const group = this.options[index].group;

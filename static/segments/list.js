@@ -11,8 +11,9 @@ async function refreshSizes() {
   for (const cell of document.querySelectorAll("[data-size]")) {
     const answer = await fetch(cell.dataset.size, { method: "POST", headers: { "X-CSRFToken": token } }).catch(() => null);
     const found = answer && (await answer.json().catch(() => null));
-    if (answer?.ok) cell.textContent = numbers.format(found.size);
-    else if (found?.problems) showFault(cell, found.problems[0].text);
+    if (!answer?.ok || !found) continue;
+    if (found.size === null) showFault(cell, found.problem);
+    else cell.textContent = numbers.format(found.size);
   }
 }
 
@@ -23,5 +24,5 @@ function showFault(cell, text) {
   mark.title = text;
   mark.setAttribute("role", "img");
   mark.setAttribute("aria-label", text);
-  cell.replaceChildren(mark);
+  cell.replaceChildren("– ", mark);
 }

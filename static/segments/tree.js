@@ -4,18 +4,21 @@ window.Segments = window.Segments || {};
 window.Segments.tree = (() => {
   const newId = () => crypto.getRandomValues(new Uint32Array(2)).reduce((text, part) => text + part.toString(36), "n");
   const copy = (value) => JSON.parse(JSON.stringify(value));
-  const operatorsOf = (definition, leaf) => definition?.operators[leaf.type || ""] || [];
+  // Which of the filter's sets of comparisons the leaf has: its subject may decide it.
+  const kindOf = (definition, leaf) => leaf.subject?.[definition.subject?.decides] || "";
+  const operatorsOf = (definition, leaf) => definition?.operators[kindOf(definition, leaf)] || [];
 
-  // A new leaf of a filter: its first comparison, without a value yet.
+  // A new leaf of a filter: about nothing yet, its first comparison, without a value.
   function newLeaf(definition) {
     const leaf = { id: newId(), filter: definition.key, operator: "", value: null };
-    if (definition.attribute) return { ...leaf, attribute: "", type: "" };
+    if (definition.subject) return withSubject({ ...leaf, subject: copy(definition.subject.empty) }, definition, {});
     return withOperator(leaf, definition, operatorsOf(definition, leaf)[0].key);
   }
 
   // The leaf with another comparison; its value stays where the new comparison can take it.
-  function withOperator(leaf, definition, key) {
-    const operators = operatorsOf(definition, leaf);
+  const withOperator = (leaf, definition, key) => withOperatorOf(operatorsOf(definition, leaf), leaf, key);
+
+  function withOperatorOf(operators, leaf, key) {
     const before = operators.find((one) => one.key === leaf.operator)?.widget;
     const now = operators.find((one) => one.key === key);
     return { ...leaf, operator: key, value: converted(leaf.value, before, now) };
@@ -28,12 +31,14 @@ window.Segments.tree = (() => {
     return now.widget === "choice" ? now.options[0].value : null;
   }
 
-  // The attribute decides which comparisons there are.
-  function withAttribute(leaf, definition, name, type) {
-    const chosen = { ...leaf, attribute: name, type };
+  // The leaf with other members of its subject. Where these decide the comparisons, the value stays only if they stay.
+  function withSubject(leaf, definition, members) {
+    const chosen = { ...leaf, subject: { ...leaf.subject, ...members } };
     const operators = operatorsOf(definition, chosen);
+    if (!operators.length) return { ...chosen, operator: "", value: null };
     const key = operators.some((one) => one.key === leaf.operator) ? leaf.operator : operators[0].key;
-    return withOperator({ ...chosen, value: leaf.type === type ? leaf.value : null }, definition, key);
+    const same = kindOf(definition, leaf) === kindOf(definition, chosen);
+    return withOperator({ ...chosen, value: same ? leaf.value : null }, definition, key);
   }
 
   // What is sent: no empty rows or groups, and an emptied field is null.
@@ -52,5 +57,5 @@ window.Segments.tree = (() => {
     return true;
   }
 
-  return { newId, copy, operatorsOf, newLeaf, withOperator, withAttribute, toSend, move };
+  return { newId, copy, operatorsOf, newLeaf, withOperatorOf, withSubject, toSend, move };
 })();

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 
 from currents.models import Current
@@ -11,8 +10,9 @@ from partners.models import Cohort, Integration
 from profiles.live import log_identity
 from profiles.models import IdentityChange, Profile
 from segments.models import Segment
+from tests.logins import client_of
 from workspaces.data_points import log_data_points
-from workspaces.models import Membership, User, Workspace
+from workspaces.models import Workspace
 from workspaces.roles import Role
 
 pytestmark = pytest.mark.django_db
@@ -24,11 +24,7 @@ def workspace() -> Workspace:
 
 
 def home(workspace: Workspace, role: Role = Role.ADMIN) -> str:
-    user = User.objects.create_user(role)
-    Membership.objects.create(user=user, workspace=workspace, role=role)
-    client = Client()
-    client.force_login(user)
-    page = client.get("/admin/")
+    page = client_of(workspace, role).get("/admin/")
     assert page.status_code == 200
     return str(page.content.decode())
 

@@ -29,10 +29,13 @@ from schemathesis.specs.openapi.checks import (
 
 from brazeclone.openapi import DocsView, SchemaView
 from brazeclone.wsgi import application
+from messaging.messages import CHANNELS, Message, new_id
+from messaging.models import Campaign, Canvas
 from partners.models import DataImportKey, Integration
 from profiles.models import SubscriptionGroup
 from profiles.objects import attributes_object, event_object
 from profiles.tracking import Batch, track
+from segments.models import Segment
 from tests.profiles.worlds import event, of_alias
 from workspaces.endpoints import ENDPOINTS
 from workspaces.models import ApiKey, Workspace
@@ -80,6 +83,9 @@ def test_it_works(db: None) -> None:
     track = found["paths"]["/users/track"]["post"]
     assert {"201", "400", "401", "413", "415", "429"} <= set(track["responses"])
     assert "X-RateLimit-Remaining" in track["responses"]["201"]["headers"]
+    plain = Client().get("/api/schema/", headers={"Accept": "application/json"})
+    assert (plain.status_code, plain.headers["Content-Type"]) == (200, "application/json")
+    assert plain.json() == found
     assert Client().get("/api/schema/?format=yaml").headers["Content-Type"].startswith("application/vnd.oai.openapi")
 
 
@@ -111,6 +117,11 @@ class World:
         self.key = ApiKey.make(workspace=self.workspace, name="All", permissions=list(ENDPOINTS))[1].secret
         self.integration = Integration.objects.create(workspace=self.workspace, partner_slug="mixpanel")
         self.import_key = DataImportKey.make(integration=self.integration)[1].secret
+        messages = [Message(new_id(), key, key, {part.key: "x" for part in CHANNELS[key].parts}) for key in CHANNELS]
+        said = [one.to_json() for one in messages]
+        self.campaign = Campaign.objects.create(workspace=self.workspace, name="Spring", messages=said)
+        self.canvas = Canvas.objects.create(workspace=self.workspace, name="Welcome", messages=said)
+        self.segment = Segment.objects.create(workspace=self.workspace, name="Everybody")
         self.group = SubscriptionGroup.objects.create(workspace=self.workspace, name="News")
         subjects = [{"external_id": f"user-{one}", "email": "a@example.com"} for one in range(2)]
         attributes = [*subjects, of_alias("user-0"), {"phone": "+15043277269"}]
@@ -136,6 +147,9 @@ class World:
             "client_secret": lambda: self.import_key,
             "partner_api_key": lambda: "partner",
             "subscription_group_id": lambda: str(self.group.api_id),
+            "campaign_id": lambda: str(self.campaign.api_id),
+            "canvas_id": lambda: str(self.canvas.api_id),
+            "segment_id": lambda: str(self.segment.api_id),
             "alias_label": lambda: "shop",
             "email": lambda: "a@example.com",
             "time": lambda: "2024-01-01",
@@ -152,6 +166,8 @@ class World:
 @pytest.fixture
 def world(db: None, settings: Settings) -> Iterator[World]:
     settings.REST_RATE_LIMITS = {"": (10_000_000, 3600)}
+    # Made-up headers make up hosts too, and those never get as far as an endpoint.
+    settings.ALLOWED_HOSTS = ["*"]
     django_cache.clear()
     # All requests are in this test's transaction: its connection is not theirs to close.
     for signal in (request_started, request_finished):

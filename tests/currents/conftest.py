@@ -12,8 +12,9 @@ from currents.catalogue import offered
 from currents.log import NewEvent, append_events
 from currents.models import Current, Cursor
 from sandbox.config import Settings
+from tests.logins import client_of, log_in, person_of
 from tests.sandbox.running import RunningSandbox
-from workspaces.models import Membership, User, Workspace
+from workspaces.models import Workspace
 from workspaces.roles import Role
 
 TIME = 1_700_000_000
@@ -113,15 +114,6 @@ def cursor_of(current: Current, shard: int) -> Cursor:
     return Cursor.objects.get(current=current, shard=shard)
 
 
-def client_of(workspace: Workspace, role: str) -> Client:
-    """A client logged in as a new person with that role."""
-    person = User.objects.create_user(role, password="password", is_staff=True)
-    Membership.objects.create(user=person, workspace=workspace, role=role)
-    client = Client()
-    client.force_login(person)
-    return client
-
-
 @pytest.fixture
 def admin(workspace: Workspace) -> Client:
     return client_of(workspace, Role.ADMIN)
@@ -135,8 +127,7 @@ def marketer(workspace: Workspace) -> Client:
 @pytest.fixture
 def open_page(page: Page, live_server: Any, workspace: Workspace) -> Callable[[str], Page]:
     """Opens an address of the dashboard as a logged-in admin."""
-    session = client_of(workspace, Role.ADMIN).cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    log_in(page, live_server, person_of(workspace, Role.ADMIN))
 
     def open_address(address: str) -> Page:
         page.goto(live_server.url + address)

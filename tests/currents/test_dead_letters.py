@@ -1,16 +1,19 @@
 """Dead letters: retried or discarded by hand, kept for a while; and what else is deleted in time."""
 
+import secrets
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from currents import dead_letters, delivery, lifecycle, retention
 from currents.due import due_currents
 from currents.log import append_events
 from currents.models import Current, DeadLetter, Event, ReceivedEventId
-from tests.currents.conftest import arrived_ids, counts, event, log_events
+from tests.currents.conftest import arrived_ids, counts, event, log_events, make_current
 from tests.sandbox.running import RunningSandbox
 from workspaces.models import Workspace
 
@@ -148,3 +151,51 @@ def test_received_ids_go_with_their_day(workspace: Workspace) -> None:
 def test_after_a_stop_the_dead_letters_are_still_there(current: Current, letters: Any) -> None:
     lifecycle.stop(current)
     assert letters.count() == 3
+
+
+# --- Large ones -------------------------------------------------------------------------------------------------------
+
+
+def make_letters(current: Current, *payloads: Any) -> None:
+    for number, payload in enumerate(payloads):
+        source = {"event_id": f"e{number}", "event_type": "t", "time": 1, "external_user_id": "u", "payload": payload}
+        DeadLetter.objects.create(
+            current=current, event_id=f"e{number}", event_type="t", reason="bad", payload=payload, source=source
+        )
+
+
+@pytest.mark.parametrize("text", ["x" * 900_000, secrets.token_hex(2_100)], ids=["compressed", "as it is"])
+def test_a_long_payload_is_a_file_and_not_on_the_page(current: Current, admin: Client, text: str) -> None:
+    make_letters(current, {"text": text}, {"text": "short"})
+    page = admin.get(reverse("admin:currents_current_page", args=[current.pk])).content.decode()
+    assert text[:1_000] not in page
+    assert "&quot;text&quot;: &quot;short&quot;" in page
+    long = DeadLetter.objects.get(event_id="e0")
+    address = reverse("admin:currents_current_payload", args=[current.pk, long.pk])
+    assert address in page
+    answer = admin.get(address)
+    assert answer["Content-Disposition"] == f'attachment; filename="dead-letter-{long.pk}.json"'
+    assert answer.json() == {"text": text}
+
+
+def test_a_payload_of_another_workspace_is_not_found(current: Current, admin: Client) -> None:
+    other = make_current(Workspace.objects.create(name="Other"))
+    make_letters(other, {"text": "theirs"})
+    letter = DeadLetter.objects.get()
+    assert admin.get(reverse("admin:currents_current_payload", args=[other.pk, letter.pk])).status_code == 404
+    assert admin.get(reverse("admin:currents_current_payload", args=[current.pk, letter.pk])).status_code == 404
+
+
+def test_large_ones_are_retried_a_few_at_a_time(current: Current, mixpanel: RunningSandbox) -> None:
+    properties = {"name": "big", "custom_properties": {"text": "x" * 800_000}}
+    for number in range(30):
+        made = event(number, event_type="users.behaviors.CustomEvent", properties=properties)
+        source = {"event_id": made.event_id, "event_type": made.event_type, "time": made.time}
+        source |= {"external_user_id": "user-1", "payload": made.payload()}  # type: ignore[dict-item]
+        DeadLetter.objects.create(
+            current=current, event_id=made.event_id, event_type=made.event_type, reason="", payload={}, source=source
+        )
+    dead_letters.ask_retry(current.dead_letters.all())
+    delivery.deliver(current.pk)
+    assert not DeadLetter.objects.exists()
+    assert len(arrived_ids(mixpanel)) == 30

@@ -1,13 +1,15 @@
 """``GET /currents/list``, ``/currents/details``, ``/currents/status`` and ``/metrics``."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from currents import delivery, lifecycle
-from currents.models import Current
+from currents import delivery, lifecycle, monitoring, retention
+from currents.models import Current, DeliveryCount, Outcome
 from tests.currents.conftest import event, log_events, make_current
 from tests.sandbox.running import RunningSandbox
 from workspaces.models import ApiKey, Workspace
@@ -159,3 +161,29 @@ def test_the_number_of_statements_is_fixed(
             lifecycle.launch(make_current(workspace, name=f"Current {number}-{one}"))
         with django_assert_num_queries(8):
             api.get("/metrics")
+
+
+def test_totals_outlive_the_hours_they_are_made_of(current: Current) -> None:
+    """Counts are kept by the hour for 90 days; what is older is one sum, so that no total ever gets smaller."""
+    now = timezone.now().replace(minute=0, second=0, microsecond=0)
+    for days, outcome, number, example in (
+        (200, Outcome.DELIVERED, 5, "oldest"),
+        (100, Outcome.DELIVERED, 7, "old"),
+        (100, Outcome.TOO_OLD, 2, "much too old"),
+        (89, Outcome.DELIVERED, 11, "new"),
+    ):
+        hour = now - timedelta(days=days)
+        DeliveryCount.objects.create(current=current, hour=hour, outcome=outcome, count=number, example=example)
+    for _again in range(2):
+        retention.purge()
+        rows = DeliveryCount.objects.order_by("hour", "outcome").values_list("outcome", "count", "example")
+        assert list(rows) == [("delivered", 12, "old"), ("too_old", 2, "much too old"), ("delivered", 11, "new")]
+        totals = {one.outcome: (one.count, one.example) for one in monitoring.totals(current)}
+        assert totals[Outcome.DELIVERED] == (23, "new")
+        assert totals[Outcome.TOO_OLD] == (2, "much too old")
+    DeliveryCount.objects.filter(count=11).update(hour=now - timedelta(days=95))
+    retention.purge()
+    assert list(DeliveryCount.objects.order_by("outcome").values_list("count", "example")) == [
+        (23, "new"),
+        (2, "much too old"),
+    ]

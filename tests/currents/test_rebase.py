@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db.models import F
-from django.test import Client
 from django.utils import timezone
 
 from currents import delivery, lifecycle
@@ -16,6 +15,7 @@ from currents.log import needs_rebase
 from currents.models import Current, Cursor, Event, EventSelection, LogCluster
 from currents.rebase import stamp
 from tests.currents.conftest import arrived_ids, counts, event, log_events, make_current
+from tests.logins import logged_in
 from tests.sandbox.running import RunningSandbox
 from workspaces.models import User, Workspace
 
@@ -84,8 +84,7 @@ def test_nothing_is_launched_before(restored: Any, workspace: Workspace) -> None
 
 
 def test_the_page_tells(restored: Any, current: Current) -> None:
-    client = Client()
-    client.force_login(User.objects.create_superuser("root", password="password"))
+    client = logged_in(User.objects.create_superuser("root", password="password"))
     assert b"currents_rebase" in client.get(f"/admin/currents/current/{current.pk}/").content
 
 

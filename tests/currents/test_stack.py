@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 import urllib3
+from django.utils import timezone
 
-from currents import lifecycle
-from currents.models import Current
+from currents import lifecycle, replays
+from currents.models import Current, DeliveryRequest, Replay
 from tests.currents.conftest import counts, event, log_events, make_current
 from tests.stack import Stack
 from workspaces.models import ApiKey, Workspace
@@ -121,3 +123,31 @@ def test_a_worker_killed_in_mid_delivery_loses_nothing_and_doubles_nothing(
     _everything_is_settled(launched, 3_000)
     assert sum(_summary(stack)["by_event"].values()) == 3_000
     assert _in_order(stack)
+
+
+def test_a_worker_killed_in_mid_replay_replays_everything_and_counts_it_once(
+    stack: Stack, launched: Current, workspace: Workspace
+) -> None:
+    """SIGKILL while a request of the replay is under way, and while live events keep coming beside it."""
+    stack.start_beat()
+    log_events(workspace, *(event(number, f"user-{number % 100}") for number in range(3_000)))
+    _everything_is_settled(launched, 3_000)
+    _sandbox(stack, "DELETE", "/sandbox/events")
+    slow = {"kind": "slow", "delay": 0.3, "ingest_first": True, "path": "/import", "times": 30}
+    _sandbox(stack, "POST", "/sandbox/misbehave", slow)
+
+    replay = replays.start(launched, timezone.now() - timedelta(hours=1))
+    for kill in range(3):
+        _wait(lambda: DeliveryRequest.objects.filter(is_replay=True).count() > 2 * kill)  # noqa: B023 - called at once
+        log_events(workspace, *(event(3_000 + kill * 100 + number, f"user-{number}") for number in range(100)))
+        before = _summary(stack)["requests"]
+        _wait(lambda before=before: _summary(stack)["requests"] > before)  # type: ignore[misc]
+        stack.kill_worker()
+        stack.start_worker()
+
+    _wait(lambda: Replay.objects.get(pk=replay.pk).state == Replay.State.DONE)
+    _everything_is_settled(launched, 3_300)
+    replay.refresh_from_db()
+    assert (replay.delivered, replay.refused, replay.skipped, replay.percent) == (3_000, 0, 0, 100)
+    assert not replay.cursors.exists()
+    assert _summary(stack)["total"] == 3_300

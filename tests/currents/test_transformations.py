@@ -134,16 +134,22 @@ def test_a_way_that_is_not_known_removes() -> None:
 # --- the form
 
 
-def _save(admin: Client, current: Current, *rows: tuple[str, str]) -> Any:
-    form = {
+def form_of(current: Current) -> dict[str, Any]:
+    return {
         "name": "To Mixpanel",
         "contact_email": "contact@example.com",
         "region": "sandbox",
         "events": current.event_types,
         "wish": "save",
+    }
+
+
+def _save(admin: Client, current: Current, *rows: tuple[str, str]) -> Any:
+    transformations = {
         "transform_field": [name for name, _how in rows],
         "transform_how": [how for _name, how in rows],
     }
+    form = {**form_of(current), **transformations}
     return admin.post(f"/admin/currents/current/{current.pk}/change/", form)
 
 
@@ -187,18 +193,11 @@ def test_a_wrong_line_is_refused_beside_it(admin: Client, current: Current, rows
     ("field", "value"), [("flush_interval", 901), ("flush_interval", 0), ("requests_in_flight", 17)]
 )
 def test_a_wrong_interval_is_refused(admin: Client, current: Current, field: str, value: int) -> None:
-    form = {
-        "name": "To Mixpanel",
-        "contact_email": "contact@example.com",
-        "region": "sandbox",
-        "events": current.event_types,
-        "wish": "save",
-    }
     address = f"/admin/currents/current/{current.pk}/change/"
-    answer = admin.post(address, {**form, field: value})
+    answer = admin.post(address, {**form_of(current), field: value})
     assert (answer.status_code, list(answer.context["form"].errors)) == (400, [field])
 
-    admin.post(address, {**form, "flush_interval": 900, "requests_in_flight": 1})
+    admin.post(address, {**form_of(current), "flush_interval": 900, "requests_in_flight": 1})
     current.refresh_from_db()
     assert (current.flush_interval, current.requests_in_flight) == (900, 1)
     assert (current.flush_seconds, current.max_in_flight) == (900.0, 1)

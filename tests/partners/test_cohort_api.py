@@ -172,6 +172,13 @@ def test_an_unknown_partner_is_not_found(mixpanel: Partner) -> None:
     assert (answer.status_code, message(answer)) == (404, "There is no partner named nobody")
 
 
+@pytest.mark.parametrize("slug", ["%00", "a%00b", "x" * 51, "%F0%9F%98%80", "..;", "a%2Fb"])
+def test_a_partner_that_nobody_could_name_is_not_found(mixpanel: Partner, slug: str) -> None:
+    for path in ("cohorts", "cohorts/users"):
+        answer = Client().post(f"/partners/{slug}/{path}", b"{}", content_type="application/json")
+        assert answer.status_code == 404
+
+
 def test_other_methods_are_refused(mixpanel: Partner) -> None:
     assert Client().get("/partners/mixpanel/cohorts").status_code == 405
 

@@ -14,8 +14,9 @@ from segments.filters.registry import filters_in
 from segments.models import Segment
 from segments.tree import parse
 from segments.words import Words
+from tests.logins import client_of
 from tests.partners.conftest import MakeUsers, Partner, connect, make_users
-from tests.partners.test_screens import client_of, page, secret_in, text_of
+from tests.partners.test_screens import page, secret_in, text_of
 from workspaces.data_points import source_name
 from workspaces.models import Workspace
 from workspaces.roles import Role

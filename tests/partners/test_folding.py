@@ -62,7 +62,7 @@ def test_a_push_costs_the_same_whatever_the_size_of_the_cohort(mixpanel: Partner
         pushes.append(statements(lambda cohort=cohort: mixpanel.add(*ids, cohort_id=cohort.cohort_id)))
         folds.append(statements(lambda cohort=cohort: fold_cohort(cohort.pk)))
         assert Cohort.objects.get(pk=cohort.pk).size == 1_000
-    assert len(pushes[0]) == len(pushes[1]) == 4
+    assert len(pushes[0]) == len(pushes[1]) == 2
     assert not any('"members"' in sql for sql in pushes[1])
     assert len(folds[0]) == len(folds[1]) == FOLD_STATEMENTS
 

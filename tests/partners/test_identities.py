@@ -2,20 +2,28 @@
 
 import threading
 import time
+from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
 
+from currents.models import LogCluster
+from currents.rebase import stamp
 from partners import copies, folding, identities, late, unmatched
 from partners.folding import fold_cohort
 from partners.identities import follow, follow_all
 from partners.locks import only_one
 from partners.models import FullCopy, IdentityCursor, SyncRun, UnmatchedId
 from partners.reading import cohort_members
-from profiles.live import log_identity
+from profiles.live import forget_old_changes, live_users, log_identity
 from profiles.models import Alias, Device, IdentityChange, Profile
 from profiles.sets import ProfileSet
+from profiles.stores import LogCursor
 from tests.partners.conftest import MakeUsers, Partner, add_alias, at_once, connect, make_users
 from tests.partners.people import (
     Kind,
@@ -225,6 +233,61 @@ def test_after_a_restore_everything_is_done_again_once(mixpanel: Partner, users:
     users("z")
     mixpanel.add("z")
     assert mixpanel.members() == {"b", "x", "y", "z"}
+
+
+def test_after_a_restore_the_command_lets_everybody_go_on_where_they_were(
+    mixpanel: Partner, users: MakeUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ``currents_rebase`` before anybody follows, nothing is done again: rows and cursors are shifted together."""
+    a, b = users("a", "b")
+    mixpanel.add("a", "x")
+    assert mixpanel.members() == {"a"}
+    users("x")
+    merge(a, b)
+    far, old = 10**12, 4711
+    stamp()
+    IdentityChange.objects.update(xid=F("xid") + far)
+    IdentityCursor.objects.update(xid=F("xid") + far, cluster=old)
+    LogCursor.objects.create(name="counters", xid=far, cluster=old)
+    LogCluster.objects.update(system_identifier=old)
+    call_command("currents_rebase", stdout=StringIO())
+    monkeypatch.setattr(identities, "_start_over", fail)
+    order = list(IdentityChange.objects.order_by("xid", "id").values_list("pk", flat=True))
+    assert order == sorted(order)
+    users("z")
+    mixpanel.add("z")
+    assert mixpanel.members() == {"b", "x", "z"}
+    follow_all()
+    place = IdentityCursor.objects.get()
+    assert (place.xid, place.change) == IdentityChange.objects.order_by("xid", "id").values_list("xid", "id").last()
+    assert LogCursor.objects.get().xid < 10**9
+    assert LogCursor.objects.get().cluster == place.cluster
+
+
+def test_what_the_log_says_is_kept_for_30_days_and_until_it_was_followed(mixpanel: Partner, users: MakeUsers) -> None:
+    workspace = mixpanel.integration.workspace
+    elsewhere = Workspace.objects.create(name="Nobody follows")
+    make_users(elsewhere, "e")
+    mixpanel.add("x")
+    mixpanel.members()
+    users("a")
+    follow(workspace.pk)
+    users("x")
+    live_users(workspace.pk), live_users(elsewhere.pk)
+    assert forget_old_changes() == 0
+    IdentityChange.objects.update(made_at=timezone.now() - timedelta(days=31))
+    assert forget_old_changes(chunk=1) == 2
+    assert mixpanel.members() == {"x"}
+    assert forget_old_changes() == 1
+    assert not IdentityChange.objects.exists()
+    assert len(live_users(workspace.pk)) == 2
+
+
+def test_what_is_not_folded_into_the_live_users_is_kept(mixpanel: Partner, users: MakeUsers) -> None:
+    users("a")
+    follow(mixpanel.integration.workspace_id)
+    IdentityChange.objects.update(made_at=timezone.now() - timedelta(days=31), folded=False)
+    assert forget_old_changes() == 0
 
 
 def test_what_waits_is_never_matched_with_a_name_that_was_taken_away(mixpanel: Partner, users: MakeUsers) -> None:

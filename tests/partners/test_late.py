@@ -5,15 +5,21 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
-from partners import folding, late, unmatched
+from currents.log import NewEvent, append_events
+from partners import folding, late, matching, unmatched
+from partners.changes import EXTERNAL_ID, Group
 from partners.folding import fold_cohort
 from partners.identities import follow, follow_all
+from partners.lookup import look_up
 from partners.models import IdentityCursor, RunSets, SyncRun
 from partners.tasks import fold_stragglers, match_unlogged
 from profiles.live import log_identity
 from profiles.models import IdentityChange, Profile
+from profiles.received import count_received
+from profiles.renaming import remove_external_ids, rename_external_ids
 from tests.partners.conftest import MakeUsers, Partner, add_alias, add_device, at_once, connect, make_users
 from tests.partners.people import (
     Kind,
@@ -115,6 +121,22 @@ def test_an_email_or_device_that_a_user_gets_later_is_noticed_too(mixpanel: Part
     match_unlogged()
     assert stored(mixpanel, "7") == {known.pk, anonymous.pk}
     assert waiting(mixpanel, "7") == {"nobody"}
+
+
+def test_a_device_that_an_event_tells_of_is_noticed_too(mixpanel: Partner, users: MakeUsers) -> None:
+    """Of an anonymous user only."""
+    _known, anonymous = users("a", None)
+    mixpanel.change({"device_ids": ["phone", "tablet"]})
+    assert mixpanel.members() == set()
+    seen = [
+        NewEvent("users.behaviors.app.SessionStart", 1_714_560_000, user_id=anonymous.braze_id, device_id="phone"),
+        NewEvent("users.behaviors.app.SessionStart", 1_714_560_000, "a", device_id="tablet"),
+    ]
+    append_events(mixpanel.integration.workspace_id, seen, from_outside=True)
+    count_received()
+    match_unlogged()
+    assert stored(mixpanel) == {anonymous.pk}
+    assert waiting(mixpanel) == {"tablet"}
 
 
 def test_a_later_remove_cancels_the_wait(mixpanel: Partner, users: MakeUsers) -> None:
@@ -297,3 +319,91 @@ def test_a_crash_before_the_cursor_moved_applies_nothing_twice(
     follow(workspace_id)
     after = (stored(mixpanel), data_points(mixpanel), list(SyncRun.objects.values_list("added", flat=True)))
     assert after == before
+
+
+# --- Renamed users ----------------------------------------------------------------------------------------------------
+
+
+def rename(profile: Profile, new: str) -> None:
+    assert profile.external_id is not None
+    assert rename_external_ids(profile.workspace_id, [(profile.external_id, new)]) == [None]
+
+
+def test_an_id_that_was_renamed_still_names_its_user(mixpanel: Partner, users: MakeUsers) -> None:
+    (profile,) = users("old")
+    rename(profile, "new")
+    mixpanel.add("old")
+    assert mixpanel.members() == {"new"}
+    mixpanel.remove("new")
+    assert mixpanel.members() == set()
+    mixpanel.add("old", "new")
+    assert mixpanel.members() == {"new"}
+    run = SyncRun.objects.get()
+    assert (run.received, run.added, run.removed, run.already_there, run.unmatched) == (4, 2, 1, 1, 0)
+    assert waiting(mixpanel) == set()
+
+
+def test_a_renamed_id_of_another_workspace_names_nobody(mixpanel: Partner, users: MakeUsers) -> None:
+    other = connect(Workspace.objects.create(name="Other"), "mixpanel")
+    (profile,) = users("old")
+    rename(profile, "new")
+    rename(make_users(other.integration.workspace, "elsewhere")[0], "there")
+    other.add("old", "new")
+    assert other.members() == set()
+    assert waiting(other) == {"old", "new"}
+
+
+def test_an_id_that_was_renamed_and_removed_waits(mixpanel: Partner, users: MakeUsers) -> None:
+    (profile,) = users("old")
+    rename(profile, "new")
+    assert remove_external_ids(profile.workspace_id, ["old"]) == {"old"}
+    mixpanel.add("old")
+    assert mixpanel.members() == set()
+    assert waiting(mixpanel) == {"old"}
+
+
+def test_whoever_waits_joins_by_the_new_id_and_by_the_old_one(mixpanel: Partner, users: MakeUsers) -> None:
+    mixpanel.add("new")
+    assert mixpanel.members() == set()
+    (profile,) = users("old")
+    rename(profile, "new")
+    assert mixpanel.members() == {"new"}
+    assert waiting(mixpanel) == set()
+
+
+def test_a_user_who_appears_and_is_renamed_before_anybody_looks(mixpanel: Partner, users: MakeUsers) -> None:
+    mixpanel.add("old")
+    mixpanel.members()
+    (profile,) = users("old")
+    rename(profile, "new")
+    assert mixpanel.members() == {"new"}
+    assert waiting(mixpanel) == set()
+
+
+def test_a_user_is_looked_up_by_an_id_that_was_renamed(mixpanel: Partner, users: MakeUsers) -> None:
+    (profile,) = users("old")
+    mixpanel.add("old")
+    mixpanel.members()
+    rename(profile, "new")
+    cohort = mixpanel.cohort()
+    for text in ("old", "new"):
+        (person,) = look_up(cohort, cohort.members, text).people
+        assert (person.profile.pk, person.is_member, len(person.steps)) == (profile.pk, True, 1)
+
+
+def test_deprecated_ids_of_others_cost_a_match_one_probe(
+    mixpanel: Partner, users: MakeUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no id was ever renamed, no value is looked for among those that were."""
+    # This cursor writes the values into the statement, so that it can be explained.
+    monkeypatch.setattr(matching, "binary_cursor", connection.cursor)
+    users("a")
+    mixpanel.add("a")
+    with CaptureQueriesContext(connection) as captured:
+        matching.match(mixpanel.integration.workspace_id, [Group(EXTERNAL_ID, False, ["a", "b"])])
+    (statement,) = [query["sql"] for query in captured.captured_queries]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) {statement}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "One-Time Filter" in plan, plan
+    assert plan.count("never executed") >= 1, plan

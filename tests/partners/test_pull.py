@@ -18,8 +18,6 @@ from tests.sandbox.running import RunningSandbox
 
 pytestmark = pytest.mark.django_db
 
-World = Any
-
 
 @pytest.fixture
 def connection(mixpanel: Partner, sandbox: RunningSandbox, settings: LazySettings) -> PullConnection:
@@ -272,6 +270,15 @@ def test_a_cohort_that_is_not_chosen_any_more_is_not_pulled(connection: PullConn
     pull.sync_now(cohort)
     cohort.refresh_from_db()
     assert cohort.next_pull_at is None
+
+
+def test_paused_and_archived_cohorts_do_not_slow_the_others(connection: PullConnection) -> None:
+    for number in range(4):
+        pull.choose(connection, ListedCohort(str(number), "N", "", 15_000), "dynamic")
+    assert interval_of(connection) == timedelta(minutes=60)
+    Cohort.objects.filter(cohort_id="1").update(paused_at=timezone.now())
+    Cohort.objects.filter(cohort_id="2").update(archived_at=timezone.now())
+    assert interval_of(connection) == timedelta(minutes=30)
 
 
 def test_archived_cohorts_are_not_pulled(connection: PullConnection, offer: Offer) -> None:

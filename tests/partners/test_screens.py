@@ -18,20 +18,13 @@ from partners.copies import open_copy
 from partners.mixpanel.pull import pull_due
 from partners.models import Cohort, DataImportKey, Integration, PullConnection, RunSets, SyncRun
 from profiles.sets import ProfileSet
+from tests.logins import client_of
 from tests.partners.conftest import MakeUsers, Partner, connect
 from tests.sandbox.running import RunningSandbox
-from workspaces.models import Membership, User, Workspace
+from workspaces.models import Workspace
 from workspaces.roles import Role
 
 pytestmark = pytest.mark.django_db
-
-
-def client_of(workspace: Workspace, role: Role) -> Client:
-    user = User.objects.create_user(role.value, is_staff=True)
-    Membership.objects.create(user=user, workspace=workspace, role=role)
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
@@ -369,6 +362,20 @@ def test_pausing_stops_the_pulls_and_resuming_pulls_at_once(admin: Client, mixpa
     assert pull_due() == 1
 
 
+def test_archiving_gives_up_a_pull_that_is_under_way(admin: Client, mixpanel: Partner) -> None:
+    cohort = Cohort.objects.create(
+        integration=mixpanel.integration, cohort_id="1", name="C", sync="dynamic", next_pull_at=timezone.now()
+    )
+    PullConnection.objects.create(integration=mixpanel.integration)
+    run = open_copy(cohort.pk, Cohort.Source.PULL)
+    admin.post(page("cohort_archive", cohort.pk))
+    run.refresh_from_db()
+    assert (run.status, run.problem) == ("failed", "stopped")
+    assert pull_due() == 0
+    admin.post(page("cohort_unarchive", cohort.pk))
+    assert pull_due() == 1
+
+
 def test_only_a_dynamic_pull_can_be_paused(admin: Client, marketer: Client, mixpanel: Partner) -> None:
     mixpanel.name()
     pk = mixpanel.cohort().pk
@@ -402,6 +409,7 @@ def test_the_chart_shows_size_over_time(admin: Client, mixpanel: Partner) -> Non
         )
     shown = text_of(admin.get(page("cohort_cohort", cohort.pk)))
     assert re.findall(r'style="height: (\d+)%"', shown) == ["100", "25", "50"]
+    assert "--bars: 3" in shown
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import Client
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from profiles.importing import running
-from profiles.models import Profile
+from profiles.models import Profile, SubscriptionGroup
 from profiles.stores import UserImport
+from tests.logins import log_in
 from workspaces.models import Membership, User, Workspace
 from workspaces.roles import Role
 
@@ -44,10 +44,7 @@ def enter(live_server: LiveServer, workspace: Workspace) -> Iterator[Callable[[P
     def open_as_admin(page: Page, path: str) -> Page:
         user, _made = User.objects.get_or_create(username="user-admin")
         Membership.objects.get_or_create(user=user, workspace=workspace, defaults={"role": Role.ADMIN})
-        client = Client()
-        client.force_login(user)
-        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
-        page.context.add_cookies([cookie])
+        log_in(page, live_server, user)
         page.on("pageerror", lambda error: errors.append(f"{error}\n{error.stack}"))
         page.goto(f"{live_server.url}/admin/{path}")
         return page
@@ -131,6 +128,41 @@ def test_the_page_of_a_user(page: Page, enter: Callable[[Page, str], Page], work
     assert not Profile.objects.exists()
 
 
+def test_a_group_is_made_chosen_for_a_user_and_archived(
+    page: Page, enter: Callable[[Page, str], Page], workspace: Workspace
+) -> None:
+    user = Profile.objects.create(workspace=workspace, external_id="user-1", email="user-1@example.com")
+    enter(page, "")
+    page.get_by_role("link", name="Subscription Groups").first.click()
+    page.get_by_role("link", name="Create Subscription Group").first.click()
+    page.get_by_label("Name").fill("Weekly news")
+    page.get_by_label("Channel").select_option("email")
+    page.get_by_role("button", name="Create Subscription Group").click()
+    group = SubscriptionGroup.objects.get()
+    row = page.get_by_role("row", name="Weekly news")
+    expect(row.get_by_text(str(group.api_id))).to_be_visible()
+    row.get_by_role("button", name="Copy the id of Weekly news").click()
+    expect(row.get_by_text("Copied")).to_be_visible()
+    enter(page, f"profiles/profile/{user.pk}/")
+    page.get_by_label("Weekly news").select_option("Subscribed")
+    page.get_by_label("All email").select_option("Opted in")
+    page.get_by_role("button", name="Save Subscriptions").click()
+    expect(page.get_by_text("The subscriptions were saved.")).to_be_visible()
+    expect(page.get_by_label("Weekly news")).to_have_value("1")
+    page.get_by_role("button", name="Mark as Test User").click()
+    expect(page.get_by_text("Test user", exact=True)).to_be_visible()
+    enter(page, "profiles/profile/")
+    page.get_by_label("Test users only").check()
+    expect(page.get_by_role("heading", name="Test users")).to_be_visible()
+    enter(page, "profiles/subscriptiongroup/")
+    expect(page.get_by_role("row", name="Weekly news").get_by_text("1", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Archive Weekly news").click()
+    page.get_by_role("dialog").get_by_role("button", name="Archive").click()
+    expect(page.get_by_text("No subscription groups yet")).to_be_visible()
+    page.get_by_role("link", name="Archived").click()
+    expect(page.get_by_role("button", name="Unarchive Weekly news")).to_be_visible()
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_screen_is_wider_than_the_window(
     new_page: Callable[..., Page],
@@ -145,6 +177,17 @@ def test_no_screen_is_wider_than_the_window(
     choose_file(page, CSV)
     expect(page.get_by_role("button", name="Start Import")).to_be_visible()
     mapping = f"profiles/userimport/{UserImport.objects.get().pk}/"
-    for path in ("profiles/userimport/", mapping, f"profiles/profile/{user.pk}/", "workspaces/apikey/add/"):
+    group = SubscriptionGroup.objects.create(workspace=workspace, name="A group of a long name " * 4)
+    screens = (
+        "profiles/userimport/",
+        mapping,
+        "profiles/profile/",
+        f"profiles/profile/{user.pk}/",
+        "profiles/customevent/",
+        "profiles/subscriptiongroup/",
+        f"profiles/subscriptiongroup/{group.pk}/",
+        "workspaces/apikey/add/",
+    )
+    for path in screens:
         enter(page, path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path

@@ -58,6 +58,12 @@ def test_50_a_page_with_links(get: Post, workspace: Workspace, path: str, name: 
     assert 'rel="prev"' in answer.headers["Link"]
 
 
+def test_a_cursor_without_its_padding(get: Post, workspace: Workspace) -> None:
+    CustomEvent.objects.bulk_create(CustomEvent(workspace=workspace, name=f"n{one:03}") for one in range(51))
+    for cursor in ("c2tpcDo1MA==", "c2tpcDo1MA"):
+        assert [one["name"] for one in get("/events", {"cursor": cursor}).json()["events"]] == ["n050"]
+
+
 @pytest.mark.parametrize(
     ("path", "query"),
     [

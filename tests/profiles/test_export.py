@@ -11,6 +11,19 @@ from workspaces.models import App, Workspace
 
 pytestmark = pytest.mark.django_db
 PATH = "/users/export/ids"
+#: Attributes that are exported as they came.
+KNOWN = {
+    "first_name": "One",
+    "last_name": "Name",
+    "email": "one@example.com",
+    "phone": "+15043277269",
+    "dob": "1988-02-14",
+    "country": "JP",
+    "language": "ja",
+    "home_city": "東京",
+    "gender": "F",
+    "time_zone": "Asia/Tokyo",
+}
 
 
 def test_it_works(post: Post, track: Post, workspace: Workspace) -> None:
@@ -19,16 +32,7 @@ def test_it_works(post: Post, track: Post, workspace: Workspace) -> None:
         attributes=[
             {
                 "external_id": "user-1",
-                "first_name": "One",
-                "last_name": "Name",
-                "email": "one@example.com",
-                "phone": "+15043277269",
-                "dob": "1988-02-14",
-                "country": "JP",
-                "language": "ja",
-                "home_city": "東京",
-                "gender": "F",
-                "time_zone": "Asia/Tokyo",
+                **KNOWN,
                 "current_location": {"longitude": 139.7, "latitude": 35.7},
                 "plan": "gold",
                 "push_tokens": [{"app_id": str(app.api_id), "token": "abcd", "device_id": "device-1"}],
@@ -53,16 +57,7 @@ def test_it_works(post: Post, track: Post, workspace: Workspace) -> None:
     assert found == {
         "external_id": "user-1",
         "braze_id": profile.braze_id,
-        "first_name": "One",
-        "last_name": "Name",
-        "email": "one@example.com",
-        "phone": "+15043277269",
-        "dob": "1988-02-14",
-        "country": "JP",
-        "language": "ja",
-        "home_city": "東京",
-        "gender": "F",
-        "time_zone": "Asia/Tokyo",
+        **KNOWN,
         "last_coordinates": [139.7, 35.7],
         "push_subscribe": "subscribed",
         "email_subscribe": "subscribed",

@@ -143,7 +143,7 @@ def test_dates_in_every_form(track: Post, text: str, stored: str) -> None:
     assert user("user-1").last_used_at
 
 
-@pytest.mark.parametrize("text", ["3001-01-01", "2024-13-01", "2024-02-30", "9999-12-31T23:59:59-23:59"])
+@pytest.mark.parametrize("text", ["2024-13-01", "2024-02-30", "9999-12-31T23:59:59-23:59"])
 def test_what_is_no_date_is_text_as_an_attribute_and_refused_as_a_time(track: Post, text: str) -> None:
     answer = track(
         attributes=[{"external_id": "user-1", "seen": text}], events=[event(external_id="user-1", time=text)]
@@ -152,8 +152,9 @@ def test_what_is_no_date_is_text_as_an_attribute_and_refused_as_a_time(track: Po
     assert [one["type"] for one in answer.json()["errors"]] == ["'time' is not valid"]
 
 
-def test_a_time_in_the_future_is_now(track: Post) -> None:
-    track(events=[event(external_id="user-1", time="2999-01-01")])
+@pytest.mark.parametrize("text", ["2999-01-01", "3001-01-01"])
+def test_a_time_in_the_future_is_now(track: Post, text: str) -> None:
+    track(events=[event(external_id="user-1", time=text)])
     profile = user("user-1")
     assert profile.last_used_at
     assert (profile.last_used_at - profile.created_at).total_seconds() < 5

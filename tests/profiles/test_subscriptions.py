@@ -112,6 +112,32 @@ def test_by_users_track_those_with_the_same_address_follow(track: Post, news: Su
     assert states(news) == {"1": False, "2": False, "new": False}
 
 
+def test_an_unknown_group_in_users_track_is_named_and_the_rest_is_used(track: Post, news: SubscriptionGroup) -> None:
+    elsewhere = SubscriptionGroup.objects.create(workspace=Workspace.objects.create(name="Other"), name="News")
+    answer = track(
+        attributes=[
+            {"external_id": ""},
+            {"external_id": "1", "first_name": "One", "subscription_groups": [change(news, "subscribed")]},
+            {
+                "external_id": "3",
+                "first_name": "Three",
+                "subscription_groups": [change(elsewhere, "subscribed"), change(news, "unsubscribed")],
+            },
+        ]
+    )
+    assert (answer.status_code, answer.json()["attributes_processed"]) == (201, 2)
+    assert answer.json()["errors"][1:] == [
+        {
+            "type": f"'{elsewhere.api_id}' is no subscription group of this workspace",
+            "input_array": "attributes",
+            "index": 2,
+        }
+    ]
+    assert user("3").first_name == "Three"
+    assert states(news) == {"1": True, "2": True, "3": False}
+    assert states(elsewhere) == {}
+
+
 @pytest.mark.parametrize(
     "value", ["subscribed", [1], [{}], [{"subscription_group_id": "x", "subscription_state": "subscribed"}]]
 )

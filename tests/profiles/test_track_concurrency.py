@@ -80,7 +80,7 @@ def test_a_failure_midway_leaves_nothing_half_done(monkeypatch: pytest.MonkeyPat
     def break_off(*_: Any) -> None:
         raise RuntimeError("broken off")
 
-    monkeypatch.setattr("profiles.tracking.log_data_points", break_off)
+    monkeypatch.setattr("profiles.tracking.log_data_points_of", break_off)
     with pytest.raises(RuntimeError):
         track(workspace.pk, batch_of([1, 2, 3]))
     assert not Profile.objects.exists()

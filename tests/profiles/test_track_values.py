@@ -141,11 +141,19 @@ def test_the_same_event_twice_is_two_events(track: Post) -> None:
 
 
 def test_properties_have_limits(track: Post) -> None:
-    bad = [{"$a": 1}, {"": 1}, [1], {"a": ["x" * 60_000]}]
+    bad = [{"$a": 1}, {"": 1}, [1], {"a": ["x" * 110_000]}]
     answer = track(events=[{**EVENT, "properties": properties} for properties in bad])
     assert [one[2] for one in errors(answer)] == ["'properties' is not valid"] * 3 + [
-        "'properties' must be at most 50 KB"
+        "'properties' must be at most 100 KB"
     ]
+
+
+@pytest.mark.parametrize("key", ["time", "event_name"])
+def test_reserved_property_names_are_refused_in_events_only(track: Post, key: str) -> None:
+    answer = track(events=[{**EVENT, "properties": {key: 1}}])
+    assert answer.json()["errors"][0]["type"] == f"'properties' may not hold the reserved key '{key}'"
+    purchase = {"external_id": "user-1", "product_id": "hat", "currency": "USD", "price": 1, "time": "2024-01-01"}
+    assert track(purchases=[{**purchase, "properties": {key: 1}}]).status_code == 201
 
 
 def test_the_use_of_an_app_is_noted(track: Post, workspace: Workspace) -> None:

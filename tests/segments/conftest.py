@@ -14,6 +14,7 @@ from profiles.live import log_identity
 from profiles.models import CustomAttribute, IdentityChange, Profile
 from profiles.sets import ProfileSet
 from segments.models import Segment
+from tests.logins import logged_in
 from workspaces.models import Membership, User, Workspace
 from workspaces.roles import Role
 
@@ -75,13 +76,7 @@ def house(db: None) -> House:
 @pytest.fixture
 def browse() -> Callable[[User], Client]:
     """A logged-in client."""
-
-    def log_in(user: User) -> Client:
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return log_in
+    return logged_in
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def test_it_works(house: House, key: str) -> None:
     assert answer.json() == {
         "message": "success",
         "segments": [
-            {"id": str(segment.api_id), "name": "Example", "analytics_tracking_enabled": False, "tags": ["gold"]}
+            {"id": str(segment.api_id), "name": "Example", "analytics_tracking_enabled": True, "tags": ["gold"]}
         ],
     }
 

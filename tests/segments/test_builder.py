@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from partners.models import Cohort, CohortChange
 from segments.models import Segment
-from tests.segments.conftest import House, in_cohort
+from tests.segments.conftest import House, build_house, in_cohort
 from workspaces.models import Membership, User
 from workspaces.roles import Role
 
@@ -52,7 +52,9 @@ def test_statistics_of_an_unsaved_tree(client: Client, house: House) -> None:
     row = {"id": "r1", "filters": [in_cohort("c1")]}
     found = statistics(client, {"rows": [row]}, channels=True)
     assert (found["live"], found["total"]) == (7, 3)
-    assert found["rows"] == {"r1": {"users": 3, "channels": {"email": 2}}}
+    reached = {"email": 2, "sms": 0, "web_push": 0, "ios_push": 0, "android_push": 0}
+    assert found["rows"] == {"r1": {"users": 3, "exact": True, "channels": reached}}
+    assert found["exact"] is True
     assert found["problems"] == []
     assert found["moment"]["utc"].endswith("UTC")
 
@@ -71,6 +73,17 @@ def test_statistics_of_what_is_no_tree(client: Client, house: House) -> None:
     found = statistics(client, ["x"])
     assert found["total"] is None
     assert found["problems"][0]["text"] == "The filters are not a JSON object."
+
+
+@pytest.mark.parametrize("path", ["statistics/", "preview/"])
+def test_after_a_change_of_workspace_there_are_no_numbers_of_the_other_one(
+    client: Client, house: House, path: str
+) -> None:
+    theirs = build_house("Other").segment("Theirs")
+    answer = post(client, path, {"filters": house.tree(), "segment": theirs.pk})
+    assert answer.status_code == 400
+    assert "another workspace" in answer.json()["errors"][""]
+    assert post(client, path, {"filters": house.tree(), "segment": 2**62}).status_code == 400
 
 
 def test_a_body_that_is_no_json_is_refused(client: Client, house: House) -> None:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.test import Client
 from playwright.sync_api import Dialog, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from partners.models import Cohort
 from segments.models import Segment
+from tests.logins import log_in
 from tests.segments.conftest import House, build_house, in_cohort
 from workspaces.models import User
 
@@ -26,10 +26,7 @@ def enter(live_server: LiveServer, world: House) -> Callable[..., Page]:
     """Opens an address of the dashboard as the house's admin."""
 
     def open_as_admin(page: Page, path: str, user: User = world.admin) -> Page:
-        client = Client()
-        client.force_login(user)
-        cookie = client.cookies["sessionid"].value
-        page.context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
+        log_in(page, live_server, user)
         page.goto(f"{live_server.url}/admin/segments/segment/{path}")
         return page
 
@@ -48,7 +45,7 @@ def builder(enter: Callable[..., Page], page: Page, world: House) -> Iterator[Pa
 def add_filter(page: Page, typed: str, name: str, block: int = 0) -> None:
     page.get_by_label("Add Filter").nth(block).click()
     page.keyboard.type(typed)
-    page.get_by_role("option", name=name).click()
+    page.get_by_role("option", name=name, exact=True).click()
 
 
 def choose(page: Page, typed: str, name: str, place: int = 0) -> None:
@@ -101,7 +98,7 @@ def test_or_widens_and_and_narrows(builder: Page, world: House) -> None:
     add_cohort(builder)
     builder.get_by_role("button", name="OR", exact=True).click()
     builder.keyboard.type("Custom")
-    builder.get_by_role("option", name="Custom Attributes").click()
+    builder.get_by_role("option", name="Custom Attributes", exact=True).click()
     builder.get_by_label("Search for an attribute").fill("ag")
     builder.get_by_role("option", name="age").click()
     builder.get_by_label("Comparison").nth(1).select_option("at_least")

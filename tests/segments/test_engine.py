@@ -11,7 +11,7 @@ from partners.models import Cohort, Integration
 from profiles.live import log_identity
 from profiles.models import IdentityChange, Profile
 from profiles.sets import ProfileSet
-from segments.engine import Evaluation, Reach, evaluate
+from segments.engine import Evaluation, evaluate
 from segments.tree import TreeError, parse, read
 from tests.segments.conftest import House, build_house, in_cohort
 
@@ -89,7 +89,8 @@ def test_another_partners_cohort_does_not_exist(house: House) -> None:
 
 
 def test_an_attribute_that_nobody_has_has_no_set(house: House) -> None:
-    leaf = {"filter": "custom_attribute", "attribute": "shoe", "type": "number", "operator": "is_blank", "value": None}
+    about = {"name": "shoe", "type": "number"}
+    leaf = {"filter": "custom_attribute", "subject": about, "operator": "is_blank", "value": None}
     assert_unusable(run(house, COUNTRY, leaf), "No user has ever had the custom attribute “shoe”.")
 
 
@@ -122,8 +123,3 @@ def test_cohorts_of_a_tree_are_read_together_and_equal_filters_once(house: House
     with CaptureQueriesContext(connection) as many:
         run(house, [in_cohort(f"x{n}") for n in range(20)], in_cohort("c1"), COUNTRY, [COUNTRY, COUNTRY])
     assert len(many) == len(few)
-
-
-def test_reach_is_who_can_get_email(house: House) -> None:
-    Profile.objects.filter(external_id="user-1").update(email_subscribe="unsubscribed")
-    assert Reach(house.workspace.pk).of(run(house).users) == {"email": 3}

@@ -1,7 +1,5 @@
 """The engine against the oracle: equal sets and equal funnels for random trees over random small worlds."""
 
-from collections.abc import Iterator
-from itertools import count
 from typing import Any
 
 import pytest
@@ -9,68 +7,60 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segments.engine import evaluate
-from segments.filters.registry import filter_of, filters
+from segments.filters.registry import filters
 from segments.tree import parse
-from tests.segments import worlds
-
-pytestmark = pytest.mark.django_db
-COMPARISONS = [(one.key, type_, operator.key) for one in filters() for type_, operator in one.all_operators()]
-ATTRIBUTE_OF = {type_: name for name, type_ in worlds.ATTRIBUTES.items()}
-NUMBERS: Iterator[int] = count()
-SETTINGS = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+from tests.segments.oracle.base import NOW, User, World
+from tests.segments.oracle.worlds import (
+    COMPARISONS,
+    FACET_OF,
+    FACETS,
+    build,
+    filled,
+    funnel,
+    leaves,
+    populations,
+    trees,
 )
 
-
-@st.composite
-def leaves(draw: st.DrawFn, comparison: tuple[str, str, str] | None = None) -> dict[str, Any]:
-    """A finished filter of the given comparison, or of any."""
-    key, type_, operator_key = comparison or draw(st.sampled_from(COMPARISONS))
-    found = filter_of(key)
-    assert found is not None
-    operator = found.operator(operator_key, type_)
-    assert operator is not None
-    options = [one for one, _name in getattr(operator.value, "options", ())]
-    value = draw(worlds.value_for(operator.value.widget, key, options))
-    attribute = {"attribute": ATTRIBUTE_OF[type_], "type": type_} if type_ else {}
-    return {"filter": key, "operator": operator_key, "value": value, **attribute}
-
-
-rows = st.fixed_dictionaries({"filters": st.lists(leaves(), min_size=1, max_size=3)})
-groups = st.fixed_dictionaries({"rows": st.lists(rows, min_size=1, max_size=2)})
-trees = st.fixed_dictionaries({"rows": st.lists(rows, max_size=4), "exclude": st.lists(groups, max_size=2)})
+pytestmark = pytest.mark.django_db
+SETTINGS = settings(
+    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 app_choices = st.none() | st.lists(st.sampled_from([0, 1]), min_size=1, max_size=2, unique=True)
 
 
-def check(data: dict[str, Any], population: list[worlds.User], apps: list[int] | None = None) -> None:
-    world = worlds.build(population, next(NUMBERS))
-    tree = parse({**data, "apps": apps and [str(world.apps[one].api_id) for one in apps]})
-    found = evaluate(tree, world.workspace, now=worlds.NOW)
+def check(data: dict[str, Any], world: World, apps: list[int] | None = None) -> None:
+    used = apps and [str(world.apps[one].api_id) for one in apps]
+    tree = parse(filled({**data, "apps": used}, world.names))
+    found = evaluate(tree, world.workspace, now=NOW)
     assert found.problems == []
-    users, steps = worlds.funnel(tree, world)
+    users, steps = funnel(tree, world)
     assert set(found.users) == users
     assert [set(step.users or ()) for step in found.rows] == steps
     assert set(found.live) == {one.id for one in world.users if not one.gone}
 
 
 @SETTINGS
-@given(data=trees, population=worlds.populations(), apps=app_choices)
-def test_it_works(data: dict[str, Any], population: list[worlds.User], apps: list[int] | None) -> None:
-    check(data, population, apps)
+@given(data=trees, population=populations(), apps=app_choices)
+def test_it_works(data: dict[str, Any], population: list[User], apps: list[int] | None) -> None:
+    check(data, build(population), apps)
 
 
 @pytest.mark.parametrize("comparison", COMPARISONS, ids=lambda one: "-".join(filter(None, one)))
 def test_every_comparison(comparison: tuple[str, str, str]) -> None:
     """Each filter with each operator alone, so that none hides behind luck."""
+    facet = FACET_OF[comparison[0]]
 
-    @settings(SETTINGS, max_examples=8)
-    @given(leaf=leaves(comparison), population=worlds.populations())
-    def against_oracle(leaf: dict[str, Any], population: list[worlds.User]) -> None:
-        check({"rows": [{"filters": [leaf]}]}, population)
+    @settings(SETTINGS, max_examples=5)
+    @given(asked=st.lists(leaves(comparison), min_size=1, max_size=4), population=populations([facet]))
+    def against_oracle(asked: list[dict[str, Any]], population: list[User]) -> None:
+        world = build(population)
+        for leaf in asked:
+            check({"rows": [{"filters": [leaf]}]}, world)
 
     against_oracle()
 
 
 def test_the_oracle_knows_every_filter() -> None:
-    assert set(worlds.ORACLE) == {one.key for one in filters()}
-    assert {type_ for _key, type_, _operator in COMPARISONS} == {"", *worlds.ATTRIBUTES.values()}
+    assert sorted(key for facet in FACETS for key in facet.passes) == sorted(one.key for one in filters())
+    assert {key for facet in FACETS for key in facet.subjects} == {one.key for one in filters() if one.subject}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
+from segments import editing
 from segments.models import Segment
 from tests.segments.conftest import House, build_house, in_cohort
 from workspaces.models import Membership, User
@@ -76,7 +77,7 @@ def test_sorted_by_any_column_and_paged(client: Client, house: House) -> None:
     text = listed(client, sort="-size")
     assert text.index("Segment 29") < text.index("Segment 28")
     assert "Segment 00" not in text
-    assert "Segment 00" in listed(client, sort="-size", p="2")
+    assert "Segment 00" in listed(client, sort="-size", page="2")
     assert "Segment 00" in listed(client, sort="name")
 
 
@@ -85,8 +86,18 @@ def test_the_size_is_computed_on_request(client: Client, house: House) -> None:
     assert client.post(f"{BASE}/{segment.pk}/size/").json() == {"size": 3}
     broken = house.segment("Broken", filters=house.tree(in_cohort("c9")))
     answer = client.post(f"{BASE}/{broken.pk}/size/")
-    assert answer.status_code == 400
-    assert "“c9” does not exist" in answer.json()["problems"][0]["text"]
+    assert (answer.status_code, answer.json()["size"]) == (200, None)
+    assert "“c9” does not exist" in answer.json()["problem"]
+
+
+def test_two_who_duplicate_at_once_get_two_copies(
+    client: Client, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = house.segment("Example")
+    free, given = editing.copy_name, iter(["Example"])
+    monkeypatch.setattr(editing, "copy_name", lambda name, taken: next(given, None) or free(name, taken))
+    assert client.post(f"{BASE}/{segment.pk}/duplicate/").status_code == 302
+    assert Segment.objects.filter(name="Copy of Example").exists()
 
 
 def test_a_duplicate_has_the_same_filters(client: Client, house: House) -> None:

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
+from tests.logins import logged_in
 from workspaces.models import Membership, User, Workspace
 from workspaces.roles import Role
 
@@ -20,8 +21,6 @@ def login(workspace: Workspace) -> Callable[..., Client]:
         user = User.objects.create_user(f"user-{User.objects.count() + 1}", password="secret-word", **fields)
         if role:
             Membership.objects.create(user=user, workspace=where or workspace, role=role)
-        client = Client()
-        client.force_login(user)
-        return client
+        return logged_in(user)
 
     return log_in

@@ -39,6 +39,7 @@ def test_it_works(key: str) -> None:
     answer = get(key)
     assert answer.status_code == 429
     assert set(answer.json()) == {"message"}
+    assert "3 requests an hour" in answer.json()["message"]
     assert answer.headers["X-RateLimit-Remaining"] == "0"
     assert 0 < int(answer.headers["Retry-After"]) <= 3600
     assert int(answer.headers["X-RateLimit-Reset"]) > time.time()

@@ -152,9 +152,21 @@ def test_a_wrong_method_with_a_key_is_refused_in_english(key: str) -> None:
     assert (answer.status_code, answer.json()) == (405, {"message": 'Method "GET" not allowed.'})
 
 
-def test_an_address_that_is_not_there_answers_in_json() -> None:
-    answer = Client().post("/users/nothing", b"{}", content_type="application/json")
+@pytest.mark.parametrize("debug", [False, True])
+def test_an_address_that_is_not_there_answers_in_json(settings: Any, debug: bool) -> None:
+    """Programs send no token of our forms."""
+    settings.DEBUG = debug
+    answer = Client(enforce_csrf_checks=True).post("/users/nothing", b"{}", content_type="application/json")
     assert (answer.status_code, answer.json()) == (404, {"message": "There is no such endpoint."})
+
+
+@pytest.mark.parametrize("host", ["fF%=", "elsewhere.example"])
+def test_a_host_that_is_none_of_ours_is_refused_in_json(settings: Any, host: str) -> None:
+    settings.ALLOWED_HOSTS = ["testserver"]
+    answer = Client().get("/events/list", headers={"Host": host})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/json")
+    assert answer.json() == {"message": "The request is malformed: check its address and its headers."}
+    assert Client().get("/admin/login/", headers={"Host": host}).headers["Content-Type"].startswith("text/html")
 
 
 # --- Keys ---

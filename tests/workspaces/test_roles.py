@@ -15,7 +15,7 @@ from django.urls import URLPattern, URLResolver, reverse
 
 from currents.models import Current
 from partners.models import Cohort, Integration
-from profiles.models import Profile
+from profiles.models import Profile, SubscriptionGroup
 from segments.models import Segment
 from workspaces.encryption import Secrets
 from workspaces.models import ApiKey, App, Membership, User, Workspace
@@ -187,6 +187,7 @@ def strangers(other: Workspace) -> Iterator[Model]:
     yield ApiKey.make(workspace=other, name="Key")[0]
     yield Membership.objects.create(user=User.objects.create_user("stranger"), workspace=other, role=Role.ADMIN)
     yield Profile.objects.create(workspace=other, external_id="user-1")
+    yield SubscriptionGroup.objects.create(workspace=other, name="News")
     yield Segment.objects.create(workspace=other, name="Segment")
     yield Current.objects.create(workspace=other, name="Current", contact_email="a@example.com", destination="mixpanel")
     yield integration

@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils.translation import gettext_noop, override
 from django_celery_beat.models import PeriodicTask
 
 from profiles.models import Profile
 from workspaces.data_points import log_data_points
 from workspaces.models import Activity, App, DataPoints, Membership, User, Workspace
 from workspaces.roles import Role
+from workspaces.sayings import said, stored
 from workspaces.schedules import in_units, in_words
 
 Login = Callable[..., Client]
@@ -180,6 +182,46 @@ def test_the_last_admin_stays(login: Login, workspace: Workspace, deed: str) -> 
 
 
 # --- Activity log ---
+
+
+def test_the_log_is_read_in_the_readers_language(login: Login, workspace: Workspace) -> None:
+    """Whoever acts and whoever reads may use different languages."""
+    client = login(is_superuser=True)
+    japanese = {"headers": {"Accept-Language": "ja"}}
+    person = {"username": "marketer", "password": "a long pass phrase", "role": "marketer"}
+    assert client.post("/admin/workspaces/membership/add/", person, **japanese).status_code == 302
+    task = PeriodicTask.objects.exclude(task__startswith="celery.").first()
+    assert task is not None
+    address = reverse("admin:django_celery_beat_periodictask_change", args=[task.pk])
+    client.post(address, {"every": "1", "period": "hours"}, **japanese)
+    read = client.get("/admin/workspaces/activity/").content.decode()
+    assert "Added to the team as Marketer." in read
+    assert "Set to run every hour." in read
+    read = client.get("/admin/workspaces/activity/", **japanese).content.decode()
+    assert "Added to the team" not in read
+    assert "マーケター" in read
+
+
+@pytest.mark.parametrize(
+    ("kept", "text"),
+    [
+        ('[{"added": {}}]', "Added."),
+        ("As it was.", "As it was."),
+        ("", ""),
+        ("100 %", "100 %"),
+        ("{no json", "{no json"),
+        ('{"message": 5}', '{"message": 5}'),
+        ("7", "7"),
+    ],
+)
+def test_what_is_no_message_of_ours_is_said_as_it_is(kept: str, text: str) -> None:
+    assert said(kept) == text
+
+
+def test_names_are_not_taken_for_messages(db: None) -> None:
+    kept = stored(gettext_noop("Created the API key “%(name)s”."), {"name": "Admin %(x)s"})
+    with override("ja"):
+        assert "Admin %(x)s" in said(kept)
 
 
 def test_the_log_of_another_workspace_is_not_shown(login: Login, workspace: Workspace) -> None:

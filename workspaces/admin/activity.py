@@ -1,7 +1,7 @@
 """Settings > Activity Log: who did what in this workspace."""
 
 from django.contrib import admin
-from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
@@ -32,11 +32,6 @@ class ActivityAdmin(WorkspaceAdmin):
         if query:
             found = found.filter(person_name__icontains=query) | found.filter(object_name__icontains=query)
         page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
-        rows = [(one, FLAGS.get(one.flag, ""), _message(one)) for one in page]
+        rows = [(one, FLAGS.get(one.flag, ""), one.message) for one in page]
         context = {"title": _("Activity Log"), "page": page, "rows": rows, "query": query}
         return self.screen(request, "workspaces/activity.html", context)
-
-
-def _message(activity: Activity) -> str:
-    """What was done, in the reader's language where Django logged it."""
-    return str(LogEntry(change_message=activity.message, action_flag=activity.flag).get_change_message())

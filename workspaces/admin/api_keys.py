@@ -5,6 +5,7 @@ from django.contrib.admin.models import ADDITION, CHANGE
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -51,7 +52,7 @@ class ApiKeyAdmin(WorkspaceAdmin):
 
     def _created(self, request: HttpRequest, form: ApiKeyForm) -> HttpResponse:
         row, key = ApiKey.make(workspace=workspace_in(request), made_by=request.user, **form.cleaned_data)
-        self.log(request, row, _("Created the API key “%(name)s”.") % {"name": row.name}, ADDITION)
+        self.log(request, row, gettext_noop("Created the API key “%(name)s”."), ADDITION, name=row.name)
         context = {"title": _("API Key Created"), "crumbs": self._crumbs(), "row": row, "secret": key.secret}
         # The key is in this one answer and nowhere else: not in a redirect, not in the session, not in a cache.
         return never_cache(lambda request: self.screen(request, "workspaces/api_key_made.html", context))(request)
@@ -61,7 +62,7 @@ class ApiKeyAdmin(WorkspaceAdmin):
         key = self.get(request, pk=pk)
         if key.is_valid:
             key.invalidate()
-            self.log(request, key, _("Invalidated the API key “%(name)s”.") % {"name": key.name}, CHANGE)
+            self.log(request, key, gettext_noop("Invalidated the API key “%(name)s”."), CHANGE, name=key.name)
             self.message_user(request, _("The API key “%(name)s” is refused from now on.") % {"name": key.name})
         return HttpResponseRedirect(reverse("admin:workspaces_apikey_changelist"))
 

@@ -1,11 +1,14 @@
 """Settings > Schedules: what beat does by itself, how often, and when it did so last."""
 
+from typing import Final
+
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django_celery_beat.models import (
     ClockedSchedule,
     CrontabSchedule,
@@ -18,6 +21,20 @@ from workspaces.admin_base import WorkspaceAdmin, needs
 from workspaces.forms import ScheduleForm
 from workspaces.roles import Action
 from workspaces.schedules import Schedule, how_often, in_units, in_words, interval, schedules
+
+#: What the activity log says of a new interval, for one and for many of its unit.
+SET_TO: Final = {
+    IntervalSchedule.SECONDS: (
+        gettext_noop("Set to run every second."),
+        gettext_noop("Set to run every %(every)s seconds."),
+    ),
+    IntervalSchedule.MINUTES: (
+        gettext_noop("Set to run every minute."),
+        gettext_noop("Set to run every %(every)s minutes."),
+    ),
+    IntervalSchedule.HOURS: (gettext_noop("Set to run every hour."), gettext_noop("Set to run every %(every)s hours.")),
+    IntervalSchedule.DAYS: (gettext_noop("Set to run every day."), gettext_noop("Set to run every %(every)s days.")),
+}
 
 for model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule):
     admin.site.unregister(model)
@@ -53,7 +70,9 @@ class ScheduleAdmin(WorkspaceAdmin):
         form = ScheduleForm(request.POST or None, initial=_initial(task))
         if request.method == "POST" and form.is_valid():
             _save(task, form)
-            self.log(request, task, _("Changed the schedule to: %(schedule)s.") % {"schedule": how_often(task)}, CHANGE)
+            one, many = SET_TO[form.cleaned_data["period"]]
+            every = form.cleaned_data["every"]
+            self.log(request, task, one if every == 1 else many, CHANGE, every=every)
             self.message_user(request, _("The schedule was saved."))
             return HttpResponseRedirect(reverse("admin:django_celery_beat_periodictask_changelist"))
         context = {

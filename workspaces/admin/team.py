@@ -8,7 +8,9 @@ from django.contrib.admin.models import ADDITION, CHANGE, DELETION
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
@@ -54,7 +56,7 @@ class TeamAdmin(WorkspaceAdmin):
         if request.method == "POST" and form.is_valid():
             with transaction.atomic():
                 member = form.save()
-                self.log(request, member, _("Added to the team as %(role)s.") % _role(member), ADDITION)
+                self.log(request, member, gettext_noop("Added to the team as %(role)s."), ADDITION, role=_role(member))
             self.message_user(request, _("%(person)s was added to the team.") % {"person": member.user})
             return self._back()
         crumbs = [(_("Team"), reverse("admin:workspaces_membership_changelist"))]
@@ -73,7 +75,7 @@ class TeamAdmin(WorkspaceAdmin):
                 member.save(update_fields=["role"])
         except LastAdminError:
             return self._last_admin(request)
-        self.log(request, member, _("Changed the role to %(role)s.") % _role(member), CHANGE)
+        self.log(request, member, gettext_noop("Changed the role to %(role)s."), CHANGE, role=_role(member))
         self.message_user(request, _("The role of %(person)s was changed.") % {"person": member.user})
         return self._back()
 
@@ -83,7 +85,7 @@ class TeamAdmin(WorkspaceAdmin):
         person = member.user
         try:
             with _keeping_an_admin(workspace_in(request)):
-                self.log(request, member, _("Removed from the team."), DELETION)
+                self.log(request, member, gettext_noop("Removed from the team."), DELETION)
                 member.delete()
         except LastAdminError:
             return self._last_admin(request)
@@ -112,5 +114,7 @@ def _keeping_an_admin(workspace: Workspace) -> Iterator[None]:
             raise LastAdminError
 
 
-def _role(member: Membership) -> dict[str, str]:
-    return {"role": member.get_role_display()}
+def _role(member: Membership) -> Promise:
+    """The role's name, translated when it is read."""
+    label: Promise = Role(member.role).label
+    return label

@@ -7,8 +7,10 @@ from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST
 
+from workspaces import usage
 from workspaces.admin_base import WorkspaceAdmin, needs, workspace_in
 from workspaces.forms import AppForm, WorkspaceForm
 from workspaces.middleware import SESSION_KEY, workspaces_of
@@ -61,7 +63,7 @@ class WorkspaceSettingsAdmin(WorkspaceAdmin):
             with transaction.atomic():
                 made = form.save()
                 Membership.objects.create(user=user, workspace=made, role=Role.ADMIN)
-            self.log(request, made, _("Created the workspace “%(name)s”.") % {"name": made.name}, ADDITION)
+            self.log(request, made, gettext_noop("Created the workspace “%(name)s”."), ADDITION, name=made.name)
             request.session[SESSION_KEY] = made.pk
             return HttpResponseRedirect(_page(made.pk))
         context = {"title": _("Create Workspace"), "crumbs": self._crumbs(), "form": form}
@@ -73,7 +75,7 @@ class WorkspaceSettingsAdmin(WorkspaceAdmin):
         form = WorkspaceForm(request.POST or None, instance=workspace)
         if request.method == "POST" and form.is_valid():
             form.save()
-            self.log(request, workspace, _("Changed the name or time zone."), CHANGE)
+            self.log(request, workspace, gettext_noop("Changed the name or time zone."), CHANGE)
             self.message_user(request, _("The workspace was saved."))
             return HttpResponseRedirect(_page(pk))
         return self._edit(request, workspace, form)
@@ -86,13 +88,14 @@ class WorkspaceSettingsAdmin(WorkspaceAdmin):
         new_app: AppForm | None = None,
         status: int = 200,
     ) -> HttpResponse:
-        apps = workspace.apps.order_by("name")
+        apps = list(workspace.apps.order_by("name"))
+        uses = usage.apps.of(apps)
         context = {
             "title": _("Workspace Settings"),
             "crumbs": self._crumbs(),
             "form": form,
-            "object": workspace,
-            "apps": [(app, AppForm(instance=app, prefix=f"app-{app.pk}")) for app in apps],
+            "shown": workspace,
+            "apps": [(app, AppForm(instance=app, prefix=f"app-{app.pk}"), uses[app.pk]) for app in apps],
             "new_app": new_app or AppForm(prefix="new"),
         }
         return self.screen(request, "workspaces/workspace.html", context, status=status)
@@ -104,7 +107,7 @@ class WorkspaceSettingsAdmin(WorkspaceAdmin):
         if not form.is_valid():
             return self._edit(request, workspace, WorkspaceForm(instance=workspace), form, status=400)
         app = form.save()
-        self.log(request, app, _("Added the app “%(name)s”.") % {"name": app.name}, ADDITION)
+        self.log(request, app, gettext_noop("Added the app “%(name)s”."), ADDITION, name=app.name)
         return HttpResponseRedirect(_page(pk))
 
     @needs(Action.MANAGE_WORKSPACE)
@@ -113,7 +116,7 @@ class WorkspaceSettingsAdmin(WorkspaceAdmin):
         form = AppForm(request.POST, prefix=f"app-{row.pk}", instance=row)
         if form.is_valid():
             form.save()
-            self.log(request, row, _("Changed the app “%(name)s”.") % {"name": row.name}, CHANGE)
+            self.log(request, row, gettext_noop("Changed the app “%(name)s”."), CHANGE, name=row.name)
             self.message_user(request, _("The app was saved."))
         else:
             for messages in form.errors.values():
@@ -123,7 +126,7 @@ class WorkspaceSettingsAdmin(WorkspaceAdmin):
     @needs(Action.MANAGE_WORKSPACE)
     def remove_app(self, request: HttpRequest, pk: int, app: int) -> HttpResponse:
         row = self._app(request, pk, app)
-        self.log(request, row, _("Removed the app “%(name)s”.") % {"name": row.name}, DELETION)
+        self.log(request, row, gettext_noop("Removed the app “%(name)s”."), DELETION, name=row.name)
         row.delete()
         self.message_user(request, _("The app was removed."))
         return HttpResponseRedirect(_page(pk))

@@ -142,7 +142,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(max_length=100, verbose_name='kind')),
                 ('object_id', models.TextField(blank=True)),
                 ('object_name', models.CharField(max_length=200, verbose_name='what')),
-                ('message', models.TextField(blank=True, verbose_name='what was done')),
+                ('said', models.TextField(blank=True, verbose_name='what was done')),
                 ('person', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='person')),
                 ('workspace', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='activities', to='workspaces.workspace')),
             ],

@@ -1,7 +1,8 @@
 """A person who imports users, and a worker that works when a test says so."""
 
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from django.test import Client
 
 from profiles.importing import running
 from profiles.stores import UserImport
-from workspaces.models import Membership, User, Workspace
+from tests.logins import client_of
+from workspaces.models import Workspace
 from workspaces.roles import Role
 
 LIST = "/admin/profiles/userimport/"
@@ -34,11 +36,7 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def client(workspace: Workspace) -> Client:
-    user = User.objects.create_user("marketer")
-    Membership.objects.create(user=user, workspace=workspace, role=Role.MARKETER)
-    client = Client()
-    client.force_login(user)
-    return client
+    return client_of(workspace, Role.MARKETER)
 
 
 @pytest.fixture
@@ -67,6 +65,22 @@ def load(client: Client, upload: Upload) -> Load:
         return one
 
     return run
+
+
+@pytest.fixture
+def import_dir(folder: Path) -> Iterator[Path]:
+    """The directory, for the processes of the stack too. Asked for before ``stack``."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("IMPORT_DIR", str(folder))
+        yield folder
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 100.0) -> None:
+    """Ask again and again, for ``seconds`` at most."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def form_of(page: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from profiles.live import live_users
 from profiles.models import Alias, CustomAttribute, IdentityChange, Profile
 from profiles.stores import UserImport
 from tests.profiles.conftest import Post
-from tests.profiles.importing.conftest import LIST, Load, counts
+from tests.profiles.importing.conftest import LIST, Load, Upload, counts
 from workspaces.models import DataPoints, Workspace
 
 State = UserImport.State
@@ -90,6 +90,25 @@ def test_users_by_alias(load: Load, workspace: Workspace) -> None:
     assert Alias.objects.get(name="a").profile.custom_attributes == {"plan": "gold"}
     assert Alias.objects.get(name="a").profile.external_id is None
     assert len(live_users(workspace.pk)) == 3
+
+
+def test_an_import_notes_whom_it_wrote_and_what_they_chose(load: Load, track: Post) -> None:
+    track(attributes=[{"external_id": "user-1", "email_subscribe": "opted_in"}, {"external_id": "user-2"}])
+    since = Profile.objects.get(external_id="user-1").email_opted_in_at
+    assert since
+    content = "external_id,email_subscribe,push_subscribe\nuser-1,opted_in,unsubscribed\nuser-3,unsubscribed,\n"
+    one = load(content)
+    ids = dict(Profile.objects.values_list("external_id", "pk"))
+    assert set(one.users.values_list("profile", flat=True)) == {ids["user-1"], ids["user-3"]}
+    first, third = Profile.objects.exclude(external_id="user-2").order_by("external_id")
+    assert first.email_opted_in_at == since
+    assert first.push_unsubscribed_at is not None
+    assert third.email_unsubscribed_at is not None
+    assert (third.email_opted_in_at, third.push_unsubscribed_at) == (None, None)
+    again = first.push_unsubscribed_at
+    load(content)
+    first.refresh_from_db()
+    assert first.push_unsubscribed_at == again
 
 
 def test_users_by_braze_id_are_never_made(load: Load, workspace: Workspace) -> None:
@@ -196,6 +215,25 @@ def test_files_of_many_programs(load: Load, content: str) -> None:
     load(content)
     user = Profile.objects.get()
     assert (user.external_id, user.custom_attributes) == ("user-1", {"plan": "gold"})
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["1", "2.5"], "number"),
+        (["true", "no"], "boolean"),
+        (["2026-01-31", "2026-02-01T10:00:00Z"], "date"),
+        (['{""a"": 1}', "{}"], "object"),
+        (['[""a""]', "[1, 2]"], "array"),
+        (['[""a""]', "a"], "string"),
+        (['{""a"": 1}', "a"], "string"),
+        (["gold", "1"], "string"),
+        (["", ""], "string"),
+    ],
+)
+def test_the_type_of_a_new_attribute_is_proposed(upload: Upload, cells: list[str], kind: str) -> None:
+    upload("external_id,thing\n" + "".join(f'user-{n},"{cell}"\n' for n, cell in enumerate(cells)))
+    assert UserImport.objects.get().mapping[1] == {"target": "custom", "name": "thing", "type": kind}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -96,8 +96,8 @@ def test_it_starts_once(client: Client, upload: Upload, no_broker: list[int]) ->
 
 def test_what_was_done_is_in_the_activity_log(load: Load) -> None:
     load("external_id\nuser-1\n")
-    said = Activity.objects.order_by("pk").values_list("message", flat=True)
-    assert list(said) == ["Uploaded a file of users.", "Started the import of users."]
+    said = [one.message for one in Activity.objects.order_by("pk")]
+    assert said == ["Uploaded a file of users.", "Started the import of users."]
 
 
 def test_progress_is_told(client: Client, upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:

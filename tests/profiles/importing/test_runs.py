@@ -2,8 +2,6 @@
 
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,9 @@ from django.utils import timezone
 from profiles.importing import running, uploads
 from profiles.live import live_users
 from profiles.models import CustomAttribute, Profile
-from profiles.stores import RefusedRow, UserImport
+from profiles.stores import RefusedRow, TriedName, UserImport
 from tests.profiles.conftest import Post
-from tests.profiles.importing.conftest import LIST, Load, Upload, counts, start
+from tests.profiles.importing.conftest import LIST, Load, Upload, counts, start, wait_until
 from tests.stack import Stack
 from workspaces.models import DataPoints, Workspace
 
@@ -37,6 +35,68 @@ def test_a_dry_run_writes_nothing(client: Client, load: Load, track: Post) -> No
     one.refresh_from_db()
     assert (one.state, counts(one), RefusedRow.objects.count()) == (State.DONE, (1, 1, 0, 1), 1)
     assert Profile.objects.count() == 2
+
+
+@pytest.mark.parametrize(("update_only", "expected"), [("", (3, 4, 0, 1)), ("1", (0, 2, 5, 1))])
+@pytest.mark.parametrize("chunk_rows", [1, 2, 3, 100])
+def test_a_dry_run_counts_as_the_import_does(
+    client: Client,
+    upload: Upload,
+    track: Post,
+    monkeypatch: pytest.MonkeyPatch,
+    update_only: str,
+    expected: tuple[int, int, int, int],
+    chunk_rows: int,
+) -> None:
+    """Each row counts once, however the file falls into chunks; who was named before is updated."""
+    monkeypatch.setattr(running, "CHUNK_ROWS", chunk_rows)
+    track(attributes=[{"external_id": "known"}])
+    names = ["new-1", "known", "new-2", "new-1", "", "new-3", "known", "new-1"]
+    upload("external_id,plan\n" + "".join(f"{name},gold\n" for name in names))
+    one = UserImport.objects.get()
+    for do in ("check", "import"):
+        start(client, one, do, update_only=update_only)
+        while running.work_chunk(one.pk):
+            pass
+        one.refresh_from_db()
+        assert counts(one) == expected, do
+        assert not TriedName.objects.exists()
+
+
+@pytest.mark.parametrize("end", ["cancelled", "checked"])
+def test_a_dry_run_that_does_not_end_leaves_no_notes(
+    client: Client, upload: Upload, monkeypatch: pytest.MonkeyPatch, folder: Path, end: str
+) -> None:
+    monkeypatch.setattr(running, "CHUNK_ROWS", 1)
+    upload("external_id\nuser-1\nuser-2\n")
+    one = UserImport.objects.get()
+    start(client, one, "check")
+    assert running.work_chunk(one.pk)
+    assert TriedName.objects.count() == 1
+    if end == "cancelled":
+        client.post(f"{LIST}{one.pk}/cancel/")
+    for path in folder.iterdir():
+        path.unlink()
+    assert not running.work_chunk(one.pk)
+    one.refresh_from_db()
+    assert one.state == end
+    assert not TriedName.objects.exists()
+
+
+def test_a_dry_run_tells_where_the_file_cannot_be_read(client: Client, load: Load) -> None:
+    content = 'external_id,note\nuser-1,fine\nuser-2,"open\n' + "x\n" * 100_000
+    one = load(content, do="check")
+    assert (one.state, one.error, one.line, counts(one)) == (
+        State.CHECKED,
+        UserImport.Failure.UNREADABLE,
+        3,
+        (1, 0, 0, 0),
+    )
+    page = client.get(f"{LIST}{one.pk}/").content.decode()
+    assert "nothing was written" in page
+    assert "Line 3: From this line on the file cannot be read as CSV" in page
+    assert "Start Import" in page
+    assert not Profile.objects.exists()
 
 
 def test_it_goes_on_at_the_right_row_and_applies_nothing_twice(
@@ -201,18 +261,3 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(
     assert (one.state, counts(one)) == (State.DONE, (users, 0, 0, 0))
     assert Profile.objects.count() == users == len(live_users(workspace.pk))
     assert DataPoints.objects.get(source="imports").count == users
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 100.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def import_dir(folder: Path) -> Iterator[Path]:
-    """The directory, for the processes of the stack too. Asked for before ``stack``."""
-    os.environ["IMPORT_DIR"] = str(folder)
-    yield folder
-    del os.environ["IMPORT_DIR"]
