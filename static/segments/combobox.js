@@ -11,20 +11,23 @@ document.addEventListener("alpine:init", () => {
     label: config.label,
     placeholder: config.placeholder,
     query: "",
+    asked: "",
     open: false,
     loading: false,
     options: [],
     active: -1,
+    isEntered: false,
     listId: `seg-list-${++boxes}`,
     ask: null,
 
     init() {
-      const work = () => config.source(this.query);
-      this.ask = Segments.requests.latest(config.delay || 0, work, (found) => {
+      this.ask = Segments.requests.latest(config.delay || 0, () => config.source(this.asked), (found) => {
         this.options = found;
         this.loading = false;
         // Where any text can be entered, Enter takes what was typed unless another is chosen.
-        this.active = found.length && this.query && !config.free ? 0 : -1;
+        this.active = found.length && this.asked && !config.free ? 0 : -1;
+        if (this.isEntered && found.length) this.choose(found[0]);
+        this.isEntered = false;
       });
     },
     chips: () => (config.chips ? config.chips() : []),
@@ -37,9 +40,14 @@ document.addEventListener("alpine:init", () => {
       this.open = true;
       this.search();
     },
+    // Until the answer is there, the list shows what was found for other words: Enter chooses nothing of it, unless an
+    // arrow key has; else it waits for the answer, also when the box is left in the meantime.
     search() {
       this.open = true;
       this.loading = true;
+      this.active = -1;
+      this.isEntered = false;
+      this.asked = this.query;
       this.ask();
     },
     close() {
@@ -83,9 +91,11 @@ document.addEventListener("alpine:init", () => {
         event.preventDefault();
         if (this.open && this.options[this.active]) this.choose(this.options[this.active]);
         else if (config.free && this.query.trim()) this.take(this.query);
+        else if (this.loading && this.query.trim()) this.isEntered = true;
       } else if (event.key === "Escape" && this.open) {
         event.stopPropagation();
         this.open = false;
+        this.isEntered = false;
       } else if (event.key === "Backspace" && !this.query && this.chips().length) {
         config.remove(this.chips().at(-1).value);
       }
