@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.test import TransactionTestCase
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from brazeclone.messages import LANGUAGES, compile_catalogue
 from tests.browser import find_chromium
 from tests.emptying import empty_database
 from tests.stack import Stack
 
+#: How long a page may take for anything: what is there sooner is seen at once, however slow the machine is.
+PATIENCE_MS = 30_000
 ARTIFACTS = Path(__file__).resolve().parents[1] / ".data" / "test-artifacts"
 _CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -73,6 +75,7 @@ def browser() -> Iterator[Browser]:
     """Chromium: the one that the system has, else Playwright's own."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=find_chromium(), args=_CHROMIUM_ARGUMENTS)
+        expect.set_options(timeout=PATIENCE_MS)
         yield chromium
         chromium.close()
 
@@ -87,8 +90,9 @@ def new_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Calla
 
     def open_page(**options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en", **options})
-        context.set_default_timeout(15_000)
-        context.tracing.start(screenshots=True, snapshots=True)
+        context.set_default_timeout(PATIENCE_MS)
+        # What was done and answered; pictures of every step would take a third of the time of a browser test.
+        context.tracing.start()
         contexts.append(context)
         return context.new_page()
 

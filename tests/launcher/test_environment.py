@@ -98,4 +98,4 @@ def test_a_taken_port_gets_one_clear_line(bare: Path) -> None:
 def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "manage.py", *arguments]
     env = {**os.environ, **variables}
-    return subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=180, check=False)
