@@ -114,6 +114,8 @@ DATABASES: dict[str, dict[str, Any]] = {
     }
 }
 REDIS_URL = env.str("REDIS_URL", default="redis://localhost:6379/0")
+# What a request waits for Valkey at most, in seconds; then it goes on without.
+VALKEY_TIMEOUT = env.float("VALKEY_TIMEOUT", default=0.25)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",

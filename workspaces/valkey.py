@@ -13,8 +13,6 @@ from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 
-#: What a request waits for it at most.
-PATIENCE_SECONDS: Final = 0.25
 #: After a failure it is left alone for so long, so that requests do not wait for it one after the other.
 QUIET_SECONDS: Final = 10.0
 
@@ -29,11 +27,11 @@ class LeftAloneError(RedisError):
 
 @lru_cache(maxsize=1)
 def valkey() -> Any:
-    """The client, shared by all threads. Its commands raise RedisError."""
+    """The client, shared by all threads. Its commands raise RedisError, after VALKEY_TIMEOUT seconds at most."""
     return Redis.from_url(
         settings.REDIS_URL,
-        socket_connect_timeout=PATIENCE_SECONDS,
-        socket_timeout=PATIENCE_SECONDS,
+        socket_connect_timeout=settings.VALKEY_TIMEOUT,
+        socket_timeout=settings.VALKEY_TIMEOUT,
         retry=Retry(NoBackoff(), 0),
     )
 
