@@ -90,7 +90,7 @@ types: $(VENV)/installed-dev
 	$(DEV) $(PYTHON) -m mypy .
 
 soak: $(VENV)/installed-dev browser
-	$(PYTHON) -m pytest -m soak --timeout 7200
+	$(PYTHON) -m pytest -m soak --timeout 14400 -n $(PYTEST_WORKERS) --dist worksteal
 
 # A browser for the tests: the one that is there, else Debian's package where apt is there, else Playwright's own.
 .PHONY: browser
