@@ -58,15 +58,16 @@ def full() -> Workspace:
         ("workspaces/apikey/", ["Invalidate"]),
         ("currents/current/{current}/", ["Retry", "Discard", "Retry All", "Discard All"]),
         ("django_celery_beat/periodictask/", []),
+        ("", ["Technology Partners", "Segments"]),
     ],
-    ids=["data import keys", "API keys", "dead letters", "schedules"],
+    ids=["data import keys", "API keys", "dead letters", "schedules", "home"],
 )
 def test_it_works(open_narrow: Callable[[str], Page], full: Workspace, address: str, buttons: list[str]) -> None:
     current = full.currents.get().pk
     page = open_narrow("/admin/" + address.format(current=current))
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTH
     for text in buttons:
-        found = page.locator("main button, #content button, button").get_by_text(text, exact=True)
+        found = page.locator("#content button, #content a.ui-button, button").get_by_text(text, exact=True)
         box = found.first.bounding_box()
         assert box is not None, text
         assert box["x"] >= 0, text
