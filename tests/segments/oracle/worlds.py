@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
@@ -28,6 +28,15 @@ from tests.segments.oracle import (
 from tests.segments.oracle.base import ZONE, Facet, User, World, value_of
 from workspaces.models import App, Workspace
 
+
+class Comparison(NamedTuple):
+    """A filter, the kind of its subject ("" where it has none), and one of its operators."""
+
+    filter: str
+    kind: str
+    operator: str
+
+
 #: Every side of users that filters ask about. A new group of filters adds a module and a line here.
 FACETS: tuple[Facet, ...] = (
     apps.FACET,
@@ -44,11 +53,11 @@ FACETS: tuple[Facet, ...] = (
     membership.FACET,
 )
 FACET_OF = {key: facet for facet in FACETS for key in facet.passes}
-#: Every (filter, kind of subject, operator) that there is.
-COMPARISONS = [(one.key, kind, operator.key) for one in filters() for kind, operator in one.all_operators()]
-_OPERATORS: dict[tuple[str, str, str], Operator] = {
-    (one.key, kind, operator.key): operator for one in filters() for kind, operator in one.all_operators()
+_OPERATORS: dict[Comparison, Operator] = {
+    Comparison(one.key, kind, operator.key): operator for one in filters() for kind, operator in one.all_operators()
 }
+#: Every comparison that there is.
+COMPARISONS = [*_OPERATORS]
 _numbers = count()
 
 
@@ -62,7 +71,7 @@ def populations(draw: st.DrawFn, facets: Collection[Facet] = FACETS, most: int =
 
 
 @st.composite
-def leaves(draw: st.DrawFn, comparison: tuple[str, str, str] | None = None) -> dict[str, Any]:
+def leaves(draw: st.DrawFn, comparison: Comparison | None = None) -> dict[str, Any]:
     """A finished filter of the given comparison, or of any."""
     key, kind, operator_key = found = comparison or draw(st.sampled_from(COMPARISONS))
     facet = FACET_OF[key]
