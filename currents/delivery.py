@@ -20,6 +20,7 @@ from currents import dead_letters, failures, leases, outcomes
 from currents.batches import Batch, BatchBuilder
 from currents.destinations import Account, Answer, Destination, Refusal, Reply, Verdict, destination
 from currents.leases import Lease
+from currents.memory import give_back_freed
 from currents.models import Current, DeliveryRequest
 from currents.outcomes import LeaseLostError, Sent
 from currents.sending import send, timeout_seconds
@@ -62,6 +63,7 @@ def deliver(current_id: int, *, flush: bool = False, seconds: float = RUN_SECOND
         return False
     if current.status not in (Current.Status.ACTIVE, Current.Status.FAILED):
         return False
+    give_back_freed()
     return Run(current, target, flush=flush, seconds=seconds).go()
 
 

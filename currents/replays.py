@@ -24,6 +24,7 @@ from currents.leases import Lease
 from currents.lifecycle import LifecycleError
 from currents.log import LoggedEvent, Position, Stretch
 from currents.marks import marks
+from currents.memory import give_back_freed
 from currents.models import SHARDS, Current, Cursor, Replay
 from currents.outcomes import LeaseLostError, Sent
 from currents.selections import Selections
@@ -126,6 +127,7 @@ def run(replay_id: int, seconds: float = RUN_SECONDS) -> bool:
     target = destination(found.current.destination) if found else None
     if found is None or target is None or found.current.status != Current.Status.ACTIVE:
         return False
+    give_back_freed()
     return _Run(found, target, seconds).go()
 
 
