@@ -141,8 +141,11 @@ _LOG: Final = f"""
         SELECT told.profile_id, told.device_id, old AS before,
                {", ".join(f"{value} AS {name}" for name, value in _VALUES.items())},
                greatest(old.told_at, {", ".join(f"{name}_at" for name in _COLUMNS)}) AS told_at
-        FROM told LEFT JOIN profiles_device old
-            ON old.workspace_id = %s AND old.device_id = told.device_id AND old.profile_id = told.profile_id
+        FROM told LEFT JOIN LATERAL (
+            SELECT * FROM profiles_device one
+            WHERE one.workspace_id = (SELECT %s) AND one.device_id = told.device_id AND one.profile_id = told.profile_id
+            LIMIT 1
+        ) old ON true
     ),
     news AS (
         SELECT *, ({_LIST}) IS DISTINCT FROM ({", ".join(f"(before).{name}" for name in _COLUMNS)}) AS has_changed

@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from profiles.identities import Identity
+from profiles.planning import WORKSPACE
 
 _PURGE_CHUNK: Final = 10_000
 
@@ -66,26 +67,26 @@ def find_former(workspace_id: int, sought: Sequence[Sought]) -> Mapping[Sought, 
         return {}
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT wanted.place, former.profile_id
-            FROM unnest(%s::text[], %s::text[], %s::timestamptz[])
+            FROM unnest(%(kinds)s::text[], %(names)s::text[], %(times)s::timestamptz[])
                 WITH ORDINALITY AS wanted (kind, name, received_at, place)
             CROSS JOIN LATERAL (
                 SELECT one.profile_id, one.made_at < wanted.received_at AS was_gone, one.is_removed
                 FROM profiles_formername one
-                WHERE one.workspace_id = %s AND one.kind = wanted.kind AND one.name = wanted.name
+                WHERE one.workspace_id = {WORKSPACE} AND one.kind = wanted.kind AND one.name = wanted.name
                 ORDER BY was_gone, CASE WHEN one.made_at < wanted.received_at THEN -extract(epoch FROM one.made_at)
                                         ELSE extract(epoch FROM one.made_at) END
                 LIMIT 1
             ) former
             WHERE NOT (former.was_gone AND former.is_removed)
-            """,
-            [
-                [one.name.kind for one in wanted],
-                [one.name.name for one in wanted],
-                [one.received_at for one in wanted],
-                workspace_id,
-            ],
+            """,  # noqa: S608 - a constant
+            {
+                "kinds": [one.name.kind for one in wanted],
+                "names": [one.name.name for one in wanted],
+                "times": [one.received_at for one in wanted],
+                "workspace": workspace_id,
+            },
         )
         return {wanted[place - 1]: profile_id for place, profile_id in cursor.fetchall()}
 

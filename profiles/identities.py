@@ -4,19 +4,23 @@ Braze: user profile lifecycle; users are named by external id (also a deprecated
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from django.db import connection
 
 from profiles.models import EXTERNAL_ID_LIMIT
+from profiles.planning import WORKSPACE
 
 #: An index entry has room for so many bytes.
 ALIAS_BYTES: Final = 2_500
 EMAIL_LIMIT: Final = 320
 EMAIL: Final = re.compile(r"[^@\s<>]{1,64}@[^@\s<>]+\.[^@\s<>.]{2,}")
 PHONE: Final = re.compile(r"\+?[0-9][0-9 ().-]{5,30}")
+
+
+Contactable = Literal["external_id", "email", "phone"]
 
 
 class BadIdentityError(ValueError):
@@ -125,38 +129,64 @@ def find(workspace_id: int, identities: Iterable[Identity]) -> dict[Identity, in
             "\nUNION ALL\n".join(_FIND[kind] for kind in names),
             {"workspace": workspace_id, "labels": labels, "apps": apps, **names},
         )
-        return {Identity(kind, name, label): profile_id for kind, name, label, profile_id in cursor.fetchall()}
+        return {
+            Identity(kind, name, label): profile_id for kind, name, label, profile_id in cursor.fetchall() if profile_id
+        }
 
 
-# Each kind by its own index: with few statistics, one join for all kinds makes PostgreSQL read whole tables.
+def everybody(workspace_id: int, column: Contactable, values: Collection[str]) -> dict[str, list[int]]:
+    """The ids of all profiles that have one of these values in ``column``, by value. No values: no query."""
+    found: dict[str, list[int]] = {}
+    if not values:
+        return found
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT wanted.value, one.id FROM unnest(%(values)s::text[]) AS wanted (value) CROSS JOIN LATERAL (
+                SELECT id FROM profiles_profile WHERE workspace_id = {WORKSPACE} AND {column} = wanted.value OFFSET 0
+            ) one ORDER BY one.id
+            """,  # noqa: S608 - names of ours
+            {"workspace": workspace_id, "values": sorted(set(values))},
+        )
+        for value, profile_id in cursor.fetchall():
+            found.setdefault(value, []).append(profile_id)
+    return found
+
+
+# Each kind by its own index, each name by a probe of it: see ``profiles.planning``.
 _BY_CONTACT: Final = """
     SELECT '{column}', wanted.name, '', best.id FROM unnest(%({column})s::text[]) AS wanted (name) CROSS JOIN LATERAL (
         SELECT profile.id FROM profiles_profile profile
-        WHERE profile.workspace_id = %(workspace)s AND profile.{column} = wanted.name
+        WHERE profile.workspace_id = {workspace} AND profile.{column} = wanted.name
         ORDER BY profile.external_id IS NULL, profile.updated_at DESC, profile.id LIMIT 1
     ) best"""
 _FIND: Final = {
-    "external_id": """
-    SELECT 'external_id', external_id, '', id FROM profiles_profile
-        WHERE workspace_id = %(workspace)s AND external_id = ANY(%(external_id)s)
-    UNION ALL
-    SELECT 'external_id', external_id, '', profile_id FROM profiles_deprecatedid
-        WHERE workspace_id = %(workspace)s AND external_id = ANY(%(external_id)s)""",
-    "braze_id": """
-    SELECT 'braze_id', braze_id, '', id FROM profiles_profile
-        WHERE workspace_id = %(workspace)s AND braze_id = ANY(%(braze_id)s)""",
-    "alias": """
-    SELECT 'alias', alias.name, alias.label, alias.profile_id
-        FROM unnest(%(alias)s::text[], %(labels)s::text[]) AS wanted (name, label) JOIN profiles_alias alias
-        ON alias.workspace_id = %(workspace)s AND alias.label = wanted.label AND alias.name = wanted.name""",
-    "push_token": """
+    "external_id": f"""
+    SELECT 'external_id', wanted.name, '', coalesce(
+        (SELECT id FROM profiles_profile WHERE workspace_id = {WORKSPACE} AND external_id = wanted.name LIMIT 1),
+        (SELECT profile_id FROM profiles_deprecatedid
+         WHERE workspace_id = {WORKSPACE} AND external_id = wanted.name LIMIT 1))
+    FROM unnest(%(external_id)s::text[]) AS wanted (name)""",  # noqa: S608 - a constant
+    "braze_id": f"""
+    SELECT 'braze_id', wanted.name, '',
+        (SELECT id FROM profiles_profile WHERE workspace_id = {WORKSPACE} AND braze_id = wanted.name LIMIT 1)
+    FROM unnest(%(braze_id)s::text[]) AS wanted (name)""",  # noqa: S608 - a constant
+    "alias": f"""
+    SELECT 'alias', wanted.name, wanted.label, alias.profile_id
+    FROM unnest(%(alias)s::text[], %(labels)s::text[]) AS wanted (name, label) CROSS JOIN LATERAL (
+        SELECT profile_id FROM profiles_alias
+        WHERE workspace_id = {WORKSPACE} AND label = wanted.label AND name = wanted.name LIMIT 1
+    ) alias""",  # noqa: S608 - a constant
+    "push_token": f"""
     SELECT 'push_token', wanted.token, wanted.app, token.profile_id
-        FROM unnest(%(push_token)s::text[], %(apps)s::text[]) AS wanted (token, app)
-        JOIN workspaces_app app ON app.workspace_id = %(workspace)s AND app.api_id::text = wanted.app
-        JOIN profiles_pushtoken token
-        ON token.workspace_id = %(workspace)s AND token.token = wanted.token AND token.app_id = app.id""",
-    "email": _BY_CONTACT.format(column="email"),
-    "phone": _BY_CONTACT.format(column="phone"),
+    FROM unnest(%(push_token)s::text[], %(apps)s::text[]) AS wanted (token, app)
+    JOIN workspaces_app app ON app.workspace_id = %(workspace)s AND app.api_id::text = wanted.app
+    CROSS JOIN LATERAL (
+        SELECT profile_id FROM profiles_pushtoken
+        WHERE workspace_id = {WORKSPACE} AND token = wanted.token AND app_id = app.id LIMIT 1
+    ) token""",  # noqa: S608 - a constant
+    "email": _BY_CONTACT.format(workspace=WORKSPACE, column="email"),
+    "phone": _BY_CONTACT.format(workspace=WORKSPACE, column="phone"),
 }
 
 
@@ -224,7 +254,7 @@ def _meant(contact: Contact, candidates: Sequence[tuple[int, bool]]) -> int | No
 _ONE_CONTACT: Final = """
     SELECT place, two.id, two.identified FROM wanted CROSS JOIN LATERAL (
         SELECT profile.id, profile.external_id IS NOT NULL AS identified FROM profiles_profile profile
-        WHERE profile.workspace_id = %(workspace)s AND profile.{column} = wanted.name
+        WHERE profile.workspace_id = {workspace} AND profile.{column} = wanted.name
           AND (who = '' OR (profile.external_id IS NOT NULL) = (who = 'identified'))
         ORDER BY CASE WHEN oldest THEN profile.updated_at END,
                  CASE WHEN NOT oldest THEN profile.updated_at END DESC, profile.id LIMIT 2
@@ -234,6 +264,7 @@ _FIND_CONTACTS: Final = f"""
         SELECT * FROM unnest(%(kinds)s::text[], %(names)s::text[], %(who)s::text[], %(oldest)s::boolean[])
         WITH ORDINALITY AS wanted (kind, name, who, oldest, place)
     ),
-    found AS ({_ONE_CONTACT.format(column="email")} UNION ALL {_ONE_CONTACT.format(column="phone")})
+    found AS ({_ONE_CONTACT.format(workspace=WORKSPACE, column="email")} UNION ALL
+              {_ONE_CONTACT.format(workspace=WORKSPACE, column="phone")})
     SELECT place, id, identified FROM found
 """  # noqa: S608 - constants

@@ -17,6 +17,7 @@ from django.db import connection
 from profiles.identities import Identity, find
 from profiles.live import log_identity
 from profiles.models import IdentityChange, new_braze_id, new_random_bucket
+from profiles.planning import WORKSPACE
 from profiles.rows import MovedError
 
 #: A name can be taken between looking up and inserting; the next look finds it.
@@ -235,8 +236,14 @@ def give_external_ids(workspace_id: int, names: Mapping[int, str], claimed: Coll
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM profiles_profile WHERE workspace_id = %s AND external_id = ANY(%s) AND id < 0",
-            [workspace_id, sorted(claimed)],
+            f"""
+            DELETE FROM profiles_profile WHERE id < 0 AND id = ANY(ARRAY(
+                SELECT one.id FROM unnest(%(names)s::text[]) AS claimed (name) CROSS JOIN LATERAL (
+                    SELECT id FROM profiles_profile
+                    WHERE workspace_id = {WORKSPACE} AND external_id = claimed.name LIMIT 1
+                ) one))
+            """,  # noqa: S608 - a constant
+            {"names": sorted(claimed), "workspace": workspace_id},
         )
         cursor.execute(
             """

@@ -13,6 +13,7 @@ from profiles.identities import Identity, find
 from profiles.live import log_identity
 from profiles.models import IdentityChange
 from profiles.names import claim_external_ids, give_external_ids, insert_aliases, insert_anonymous
+from profiles.planning import WORKSPACE
 from profiles.rows import MovedError, at_once, lock
 
 #: Why an external id cannot be renamed or removed; each with what stands for the id.
@@ -95,11 +96,19 @@ def rename_aliases(workspace_id: int, renames: Mapping[Identity, str]) -> None:
     lock({found[old] for old in takers.values()})
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            DELETE FROM profiles_alias USING unnest(%s::text[], %s::text[]) AS old (label, name)
-            WHERE workspace_id = %s AND profiles_alias.label = old.label AND profiles_alias.name = old.name
-            """,
-            [[old.label for old in takers.values()], [old.name for old in takers.values()], workspace_id],
+            f"""
+            DELETE FROM profiles_alias WHERE id = ANY(ARRAY(
+                SELECT one.id FROM unnest(%(labels)s::text[], %(names)s::text[]) AS old (label, name)
+                CROSS JOIN LATERAL (
+                    SELECT id FROM profiles_alias
+                    WHERE workspace_id = {WORKSPACE} AND label = old.label AND name = old.name LIMIT 1
+                ) one))
+            """,  # noqa: S608 - a constant
+            {
+                "labels": [old.label for old in takers.values()],
+                "names": [old.name for old in takers.values()],
+                "workspace": workspace_id,
+            },
         )
         if cursor.rowcount < len(takers):
             raise MovedError

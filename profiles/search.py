@@ -1,8 +1,10 @@
 """Finding one user by any of their names. Braze: Search Users."""
 
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
 from profiles.models import Alias, DeprecatedId, Device, Profile
+from profiles.planning import unseen
 
 #: One name can be that of several users: an email address, or an alias under two labels.
 LIMIT = 50
@@ -17,11 +19,12 @@ def search(workspace_id: int, text: str, *, test_users: bool = False) -> list[Pr
     text = text.strip()
     if not text or "\x00" in text:
         return []
-    mine = _users(workspace_id, test_users).order_by()
+    here = unseen(workspace_id)
+    mine = _users(here, test_users).order_by()
     named = [
-        Alias.objects.filter(workspace_id=workspace_id, name=text),
-        Device.objects.filter(workspace_id=workspace_id, device_id=text),
-        DeprecatedId.objects.filter(workspace_id=workspace_id, external_id=text),
+        Alias.objects.filter(workspace_id=here, name=text),
+        Device.objects.filter(workspace_id=here, device_id=text),
+        DeprecatedId.objects.filter(workspace_id=here, external_id=text),
     ]
     ways = [
         mine.filter(external_id=text),
@@ -39,6 +42,6 @@ def newest(workspace_id: int, count: int, *, test_users: bool = False) -> list[P
     return list(_users(workspace_id, test_users).order_by("-pk")[:count])
 
 
-def _users(workspace_id: int, test_users: bool) -> QuerySet[Profile]:
+def _users(workspace_id: int | RawSQL, test_users: bool) -> QuerySet[Profile]:
     users = Profile.objects.filter(workspace_id=workspace_id)
     return users.filter(is_test_user=True) if test_users else users

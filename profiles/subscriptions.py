@@ -10,8 +10,9 @@ from django.db import connection
 from currents.log import NewEvent, append_events
 from profiles.behaviours import REST_API, group_change
 from profiles.choices import STATES
-from profiles.identities import Identity, find
+from profiles.identities import Identity, everybody, find
 from profiles.models import SubscriptionGroup
+from profiles.planning import WORKSPACE
 from profiles.rows import Row, at_once, lock
 from profiles.versions import Kind
 
@@ -45,11 +46,15 @@ def peers(workspace_id: int, profile_ids: Collection[int], emails: Collection[st
         return set()
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT id FROM profiles_profile WHERE workspace_id = %s AND email <> '' AND email = ANY(
-                ARRAY(SELECT email FROM profiles_profile WHERE id = ANY(%s)) || %s::text[])
-            """,
-            [workspace_id, list(profile_ids), list(emails)],
+            f"""
+            SELECT one.id FROM (
+                SELECT email FROM profiles_profile WHERE id = ANY(%(profiles)s) AND email <> ''
+                UNION SELECT unnest(%(emails)s::text[])
+            ) wanted CROSS JOIN LATERAL (
+                SELECT id FROM profiles_profile WHERE workspace_id = {WORKSPACE} AND email = wanted.email OFFSET 0
+            ) one
+            """,  # noqa: S608 - a constant
+            {"workspace": workspace_id, "profiles": list(profile_ids), "emails": list(emails)},
         )
         return {profile_id for (profile_id,) in cursor.fetchall()}
 
@@ -147,37 +152,13 @@ def _event(row: Row, group: str, channel: str, is_subscribed: bool, source: str)
 def update_states(workspace_id: int, updates: Sequence[Update]) -> None:
     """Apply ``updates`` in their order, in one transaction and a fixed number of statements. Nobody is created."""
     found = find(workspace_id, {Identity("external_id", one) for update in updates for one in update.external_ids})
-    by_contact = _everybody(
-        workspace_id,
-        {one for update in updates for one in update.emails},
-        {one for update in updates for one in update.phones},
-    )
+    by_email = everybody(workspace_id, "email", {one for update in updates for one in update.emails})
+    by_phone = everybody(workspace_id, "phone", {one for update in updates for one in update.phones})
     choices = []
     for update in updates:
         ids = {found[name] for one in update.external_ids if (name := Identity("external_id", one)) in found}
-        ids.update(*(by_contact.get(("email", one), ()) for one in update.emails))
-        ids.update(*(by_contact.get(("phone", one), ()) for one in update.phones))
+        ids.update(*(by_email.get(one, ()) for one in update.emails))
+        ids.update(*(by_phone.get(one, ()) for one in update.phones))
         choices += [Choice(profile_id, update.group, update.is_subscribed) for profile_id in sorted(ids)]
     rows = lock(one.profile_id for one in choices)
     append_events(workspace_id, store_choices(workspace_id, rows, choices))
-
-
-def _everybody(workspace_id: int, emails: Collection[str], phones: Collection[str]) -> dict[tuple[str, str], list[int]]:
-    """All users by ("email", address) and ("phone", number)."""
-    found: dict[tuple[str, str], list[int]] = {}
-    if not emails and not phones:
-        return found
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT 'email', email, id FROM profiles_profile
-            WHERE workspace_id = %(workspace)s AND email <> '' AND email = ANY(%(emails)s)
-            UNION ALL
-            SELECT 'phone', phone, id FROM profiles_profile
-            WHERE workspace_id = %(workspace)s AND phone <> '' AND phone = ANY(%(phones)s)
-            """,
-            {"workspace": workspace_id, "emails": list(emails), "phones": list(phones)},
-        )
-        for kind, value, profile_id in cursor.fetchall():
-            found.setdefault((kind, value), []).append(profile_id)
-    return found

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Q
 from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,8 +11,9 @@ from rest_framework.views import APIView
 from profiles.api import descriptions
 from profiles.api.requests import LIMIT, body_of
 from profiles.exporting import export_users
-from profiles.identities import BadIdentityError, Identity, alias_of, find, name_of
-from profiles.models import Device, Profile
+from profiles.identities import BadIdentityError, Contactable, Identity, alias_of, everybody, find, name_of
+from profiles.models import Device
+from profiles.planning import unseen
 from workspaces.rest import workspace_of
 
 TOO_MANY = "The max number of external_ids and aliases per request was exceeded"
@@ -82,10 +82,9 @@ def _fields(body: Mapping[str, Any]) -> set[str] | None:
 
 def _by_other(workspace_id: int, key: str, value: str) -> set[int]:
     """All users with this device, email address or phone number (with or without its plus sign)."""
-    mine = Profile.objects.filter(workspace_id=workspace_id)
     if key == "device_id":
-        devices = Device.objects.filter(workspace_id=workspace_id, device_id=value)
+        devices = Device.objects.filter(workspace_id=unseen(workspace_id), device_id=value)
         return set(devices.values_list("profile_id", flat=True))
-    if key == "email_address":
-        return set(mine.filter(email=value).values_list("pk", flat=True))
-    return set(mine.filter(Q(phone=value) | Q(phone=f"+{value}")).values_list("pk", flat=True))
+    column: Contactable = "email" if key == "email_address" else "phone"
+    found = everybody(workspace_id, column, [value] if column == "email" else [value, f"+{value}"])
+    return {profile_id for ids in found.values() for profile_id in ids}

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from django.db.models import Q
 from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +12,7 @@ from rest_framework.views import APIView
 from profiles.api import descriptions
 from profiles.api.requests import LIMIT, body_of, number, parameter, parameters
 from profiles.choices import group_id, state_of
+from profiles.identities import Contactable, everybody
 from profiles.models import EXTERNAL_ID_LIMIT, Profile, SubscriptionGroup, SubscriptionState
 from profiles.subscriptions import Update, update_states
 from workspaces.rest import workspace_of
@@ -165,7 +165,8 @@ def _user(user: Profile, states: Sequence[SubscriptionState]) -> dict[str, Any]:
 
 def _users(request: Request) -> tuple[str, list[str], list[Profile]]:
     """By which column users are asked for, the values, and the users; external ids go before the others (Braze)."""
-    given = {column: parameters(request, column) for column in ("external_id", "email", "phone")}
+    columns: tuple[Contactable, ...] = ("external_id", "email", "phone")
+    given = {column: parameters(request, column) for column in columns}
     if not given["external_id"] and given["email"] and given["phone"]:
         raise exceptions.ParseError(NOT_BOTH)
     column = next((column for column, values in given.items() if values), None)
@@ -173,5 +174,6 @@ def _users(request: Request) -> tuple[str, list[str], list[Profile]]:
         raise exceptions.ParseError(ONE_REQUIRED)
     # In a query, an unescaped plus sign is a space.
     values = [f"+{one.strip()}" if column == "phone" and one.startswith(" ") else one for one in given[column]]
-    names = Q(**{f"{column}__in": values})
-    return column, values, list(Profile.objects.filter(names, workspace=workspace_of(request)).order_by("pk"))
+    found = everybody(workspace_of(request).pk, column, values)
+    ids = {profile_id for ids in found.values() for profile_id in ids}
+    return column, values, list(Profile.objects.filter(pk__in=ids).order_by("pk"))

@@ -1,0 +1,27 @@
+"""An import into a workspace that PostgreSQL's statistics do not know reads the users that it names."""
+
+import pytest
+
+from profiles.importing import running
+from profiles.models import Profile
+from tests.profiles.importing.conftest import Load, counts
+from tests.profiles.statistics import ENOUGH, reading, unknown_workspace
+from workspaces.models import Workspace
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def workspace(db: None) -> Workspace:
+    return unknown_workspace()
+
+
+def test_known_users(load: Load, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "CHUNK_ROWS", 10)
+    for heading, name in (("external_id", "user-{}"), ("external_id", "old-{}"), ("braze_id", "")):
+        braze_ids = iter(Profile.objects.filter(workspace=workspace).order_by("pk").values_list("braze_id", flat=True))
+        names = [name.format(n) or next(braze_ids) for n in range(1, 51)]
+        with reading() as read:
+            one = load(f"{heading},first_name\n" + "".join(f"{one},By {name}\n" for one in names))
+        assert counts(one) == (0, 50, 0, 0)
+        assert read() < ENOUGH
