@@ -6,7 +6,7 @@ filters, retargeting.
 """
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from segments.filters.base import Context, Leaf, Operator, Option, Text, Unusabl
 from segments.filters.behaviours import about, grouped, of_user
 from segments.filters.facts import Fact, moment_text
 from segments.filters.quantities import Quantity, Times, comparisons, having
-from segments.filters.sources import CAMPAIGN, CANVAS, STEP, TAG, VARIANT, VARIATION, Scope
+from segments.filters.sources import CAMPAIGN, CANVAS, STEP, TAG, VARIANT, VARIATION, Named, Scope
 from segments.filters.subjects import About
 from segments.filters.values import Choice, Days, Several
 
@@ -85,9 +85,7 @@ class SourceFilter(Quantity):
     def find(self, leaves: Sequence[Leaf], context: Context) -> list[ProfileSet | UnusableError]:
         known = self._known(context.workspace_id, leaves)
         return [
-            self._find_one(leaf, sources, context)
-            if (sources := known.get(self.named(leaf)))
-            else self.scope.missing(self.named(leaf))
+            self._fault(leaf, known) or self._find_one(leaf, known[self.named(leaf)].sources, context)
             for leaf in leaves
         ]
 
@@ -97,9 +95,9 @@ class SourceFilter(Quantity):
     def facts(self, leaves: Sequence[Leaf], profile: Profile, context: Context) -> dict[str, list[Fact]]:
         known = self._known(context.workspace_id, leaves)
         return {
-            leaf.id: [self.fact(leaf, sources, profile, context)]
+            leaf.id: [self.fact(leaf, found.sources, profile, context)]
             for leaf in leaves
-            if (sources := known.get(self.named(leaf)))
+            if (found := known.get(self.named(leaf)))
         }
 
     def fact(self, leaf: Leaf, sources: list[int], profile: Profile, context: Context) -> Fact:
@@ -109,14 +107,17 @@ class SourceFilter(Quantity):
 
     def unusable(self, workspace_id: int, leaves: Sequence[Leaf]) -> dict[str, UnusableError]:
         known = self._known(workspace_id, leaves)
-        return {leaf.id: self.scope.missing(named) for leaf in leaves if (named := self.named(leaf)) not in known}
+        return {leaf.id: why for leaf in leaves if (why := self._fault(leaf, known))}
 
     def named(self, leaf: Leaf) -> str:
         """What the leaf is about, as it names it."""
         return about(leaf, self.scope.member)
 
-    def _known(self, workspace_id: int, leaves: Sequence[Leaf]) -> dict[str, list[int]]:
+    def _known(self, workspace_id: int, leaves: Sequence[Leaf]) -> dict[str, Named]:
         return self.scope.found(workspace_id, {self.named(leaf) for leaf in leaves})
+
+    def _fault(self, leaf: Leaf, known: Mapping[str, Named]) -> UnusableError | None:
+        return self.scope.fault(self.named(leaf), known.get(self.named(leaf)))
 
     def search_subjects(
         self, workspace_id: int, query: str, limit: int, member: str = "", subject: About | None = None
@@ -244,8 +245,8 @@ class ClickedAlias(SourceFilter):
     def search(self, workspace_id: int, query: str, limit: int, subject: About | None = None) -> list[Option]:
         """The aliases of links of it that somebody clicked."""
         named = str((subject or {}).get(self.scope.member, ""))
-        sources = self.scope.found(workspace_id, {named}).get(named, [])
-        return aliases_like(workspace_id, query, limit, sources)
+        found = self.scope.found(workspace_id, {named}).get(named)
+        return aliases_like(workspace_id, query, limit, found.sources if found else [])
 
 
 def aliases_like(workspace_id: int, query: str, limit: int, sources: Sequence[int] | None = None) -> list[Option]:
