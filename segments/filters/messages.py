@@ -13,6 +13,7 @@ from typing import Any, Final
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from profiles.message_stores import EngagementAction as Action
 from profiles.message_stores import MessageSource
@@ -55,8 +56,13 @@ def befell_fact(table: str, wanted: str, where: str, params: Sequence[Any], prof
         return Fact(_now("It never happened to the user."))
     said = {"count": count, "last": moment_text(last)}
     if not count:
-        return Fact(_now("It happened to the user last on %(last)s.") % said)
-    return Fact(_now("It happened to the user %(count)s times, last on %(last)s.") % said)
+        return Fact(_now("It happened to the user last on %(last)s") % said)
+    text = ngettext(
+        "It happened to the user %(count)s time, last on %(last)s",
+        "It happened to the user %(count)s times, last on %(last)s",
+        int(count),
+    )
+    return Fact(text % said)
 
 
 class SourceFilter(Quantity):
