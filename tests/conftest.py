@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.test import TransactionTestCase
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from brazeclone.messages import LANGUAGES, compile_catalogue
 from tests.browser import find_chromium
@@ -25,13 +25,19 @@ _CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+#: Milliseconds that a page may take to do what a test expects of it: a busy machine takes several of its usual ones.
+_PATIENCE = 20_000
 _has_failed = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hash passwords with one round (the hash says so itself: every process can check it); compile the catalogues."""
+    """Hash passwords with one round (the hash says so itself: every process can check it); compile the catalogues.
+
+    And have expectations of pages wait as long as everything else in a browser.
+    """
     config.addinivalue_line("markers", "soak: the long version of a test, run by `make soak`")
     PBKDF2PasswordHasher.iterations = 1
+    expect.set_options(timeout=_PATIENCE)
     setattr(TransactionTestCase, "_fixture_teardown", empty_database)  # noqa: B010 - the stubs do not know of it
     for language in LANGUAGES:
         compile_catalogue(language)
@@ -87,7 +93,7 @@ def new_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Calla
 
     def open_page(**options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en", **options})
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(_PATIENCE)
         context.tracing.start(screenshots=True, snapshots=True)
         contexts.append(context)
         return context.new_page()
