@@ -13,6 +13,7 @@ from messaging.messages import Message, new_id, read_messages, stored
 from messaging.models import Campaign, Engagement
 from profiles.engagement import name_campaign
 from profiles.message_stores import MessageSource
+from segments import editing
 from segments.editing import ConflictError, checked_tags, checked_texts, copy_name
 from segments.models import Segment
 from workspaces.models import User, Workspace
@@ -104,10 +105,28 @@ def save(engagement: Kind, user: User, version: int, draft: Draft) -> Kind:
     return now
 
 
+@transaction.atomic
+def archive(engagement: Engagement, archived: bool) -> None:
+    """Archive it or bring it back. Filters over what is archived, or over a part of it, have no set and say so."""
+    editing.archive(engagement, archived)
+    _offer_to_filters(type(engagement)._default_manager.get(pk=engagement.pk))
+
+
 def _offer_to_filters(engagement: Engagement) -> None:
     """Filters over who received or opened it can name it, by the id that its events will carry."""
-    kind = MessageSource.Kind.CAMPAIGN if isinstance(engagement, Campaign) else MessageSource.Kind.CANVAS
-    name_campaign(engagement.workspace_id, kind, str(engagement.api_id), engagement.name, engagement.tags)
+    name_campaign(
+        engagement.workspace_id,
+        source_kind(engagement),
+        str(engagement.api_id),
+        engagement.name,
+        engagement.tags,
+        is_archived=engagement.archived_at is not None,
+    )
+
+
+def source_kind(engagement: Engagement) -> MessageSource.Kind:
+    """What it is among the sources of messages."""
+    return MessageSource.Kind.CAMPAIGN if isinstance(engagement, Campaign) else MessageSource.Kind.CANVAS
 
 
 def _columns(draft: Draft) -> dict[str, Any]:

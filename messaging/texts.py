@@ -30,6 +30,7 @@ class Words:
     all_archived: Text
     is_archived: Text
     archive_asks: Text
+    archive_warns: Text
     conflict: Text
     no_message: Text
     target: Text
@@ -54,6 +55,10 @@ CAMPAIGNS = Words(
     all_archived=_("All campaigns are archived. Include archived campaigns to see them."),
     is_archived=_("This campaign is archived."),
     archive_asks=_("Archive this campaign?"),
+    archive_warns=_(
+        "It is used by the following. They cannot be evaluated until you choose another campaign there, or bring this"
+        " one back:"
+    ),
     conflict=_("%(who)s has saved this campaign since you opened it (%(when)s)."),
     no_message=_("This campaign says nothing yet. Choose a channel to write its message."),
     target=_("The campaign is for the users in all of these segments. Without a segment, it is for all users."),
@@ -78,6 +83,10 @@ CANVASES = Words(
     all_archived=_("All Canvases are archived. Include archived Canvases to see them."),
     is_archived=_("This Canvas is archived."),
     archive_asks=_("Archive this Canvas?"),
+    archive_warns=_(
+        "It is used by the following. They cannot be evaluated until you choose another Canvas there, or bring this"
+        " one back:"
+    ),
     conflict=_("%(who)s has saved this Canvas since you opened it (%(when)s)."),
     no_message=_("This Canvas has no step yet. Choose a channel to write its first message."),
     target=_("The users in all of these segments enter the Canvas. Without a segment, all users enter it."),

@@ -1,26 +1,24 @@
 """Where campaigns and Canvases show up elsewhere: on home, and with the segments, cohorts and others that they use.
 
-The floors below are told, so that archiving what they use can warn.
+The floors below are told, so that archiving what they use can warn. And what uses them themselves: ``uses_of``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from uuid import UUID
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from django.db.models import Q, TextField
-from django.db.models.functions import Cast
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from messaging.editing import source_kind
 from messaging.models import Campaign, Canvas, Engagement
 from partners import usage as cohorts
 from partners.models import Cohort
 from profiles import groups
+from profiles.message_stores import MessageSource
 from profiles.models import SubscriptionGroup
 from segments import where_used as segments
 from segments.models import Segment
-from segments.tree import Tree
-from segments.usage import NAMES_APP, NAMES_GROUP, Ids, apps_in, groups_in, names_cohort
+from segments.usage import APPS, GROUPS, SOURCES, Key, Naming, SourceId, named_by, names_cohort, segments_with
 from segments.words import tree_of
 from workspaces import usage
 from workspaces.models import App, Workspace
@@ -74,24 +72,50 @@ def engagements_using(cohort: Cohort) -> list[Use]:
 @groups.usage.register
 def engagements_with_groups(found: Sequence[SubscriptionGroup]) -> Iterator[tuple[int, Use]]:
     """Campaigns and Canvases, not archived, with a further filter over one of these subscription groups."""
-    return _engagements_with({one.api_id: one.pk for one in found}, found[0].workspace_id, NAMES_GROUP, groups_in)
+    return _engagements_with(found[0].workspace_id, {one.api_id: one.pk for one in found}, GROUPS)
 
 
 @usage.apps.register
 def engagements_with_apps(found: Sequence[App]) -> Iterator[tuple[int, Use]]:
     """Campaigns and Canvases, not archived, whose further filters name one of these apps."""
-    return _engagements_with({one.api_id: one.pk for one in found}, found[0].workspace_id, NAMES_APP, apps_in)
+    return _engagements_with(found[0].workspace_id, {one.api_id: one.pk for one in found}, APPS)
 
 
-def _engagements_with(
-    own: dict[UUID, int], workspace_id: int, named: Q, ids_in: Callable[[Tree], Ids]
-) -> Iterator[tuple[int, Use]]:
+def uses_of(found: Sequence[Engagement]) -> dict[int, list[Use]]:
+    """By primary key, of some campaigns or some Canvases of one workspace: what has a filter over it or a part of it.
+
+    These are segments, campaigns and Canvases that are not archived. One that names itself, such as a campaign for
+    those who have not received it yet, is not its own use.
+    """
+    uses: dict[int, list[Use]] = {one.pk: [] for one in found}
+    if found:
+        own, workspace_id = _sources_of(found), found[0].workspace_id
+        themselves = {(one.pk, address_of(one)) for one in found}
+        for pk, use in (*segments_with(workspace_id, own, SOURCES), *_engagements_with(workspace_id, own, SOURCES)):
+            if (pk, use.address) not in themselves:
+                uses[pk].append(use)
+    return uses
+
+
+def _sources_of(found: Sequence[Engagement]) -> dict[SourceId, int]:
+    """By what filters name: the primary key of the one that it is, or is a part of."""
+    kind = source_kind(found[0]).value
+    own = {str(one.api_id): one.pk for one in found}
+    parts = MessageSource.objects.filter(
+        parent__workspace=found[0].workspace_id, parent__kind=kind, parent__source_id__in=own
+    )
+    named = {
+        (part, source_id): own[of]
+        for part, source_id, of in parts.values_list("kind", "source_id", "parent__source_id")
+    }
+    return {**named, **{(kind, api_id): pk for api_id, pk in own.items()}}
+
+
+def _engagements_with(workspace_id: int, own: Mapping[Key, int], naming: Naming[Key]) -> Iterator[tuple[int, Use]]:
     for model, kind in KINDS:
-        rows = model._default_manager.filter(workspace=workspace_id, archived_at=None)
-        found = rows.annotate(text=Cast("filters", TextField())).filter(named)
-        for one in found.only("name", "filters").order_by("name"):
-            for api_id in ids_in(tree_of(one.filters)) & own.keys():
-                yield own[api_id], Use(kind, one.name, address_of(one))
+        mine = model._default_manager.filter(workspace=workspace_id, archived_at=None)
+        for pk, one in named_by(mine, own, naming):
+            yield pk, Use(kind, one.name, address_of(one))
 
 
 def _with_filters(model: type[Engagement], workspace_id: int) -> Iterable[Engagement]:

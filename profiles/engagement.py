@@ -215,24 +215,32 @@ def _stored(workspace_id: int, names: Mapping[Source, str], parents: Mapping[Sou
 
 
 def name_campaign(
-    workspace_id: int, kind: MessageSource.Kind, source_id: str, name: str, tags: Sequence[str] = ()
+    workspace_id: int,
+    kind: MessageSource.Kind,
+    source_id: str,
+    name: str,
+    tags: Sequence[str] = (),
+    *,
+    is_archived: bool = False,
 ) -> None:
     """Let filters offer a campaign or Canvas under ``name``: for one that is kept here, before any event names it.
 
-    The floor above calls it when a draft is made or changed, in the same transaction; ``source_id`` is the id that the
-    draft's events will carry (``campaign_id``, ``canvas_id``), as text. It may be called as often as one likes.
+    The floor above calls it when a draft is made, changed or archived, in the same transaction; ``source_id`` is the
+    id that the draft's events will carry (``campaign_id``, ``canvas_id``), as text. It may be called as often as one
+    likes.
     """
     [pk] = _sources(workspace_id, {Source(kind.value, source_id): name}).values()
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            WITH tagged AS (
-                UPDATE profiles_messagesource SET tags = %s WHERE id = %s AND tags IS DISTINCT FROM %s::varchar[]
+            WITH changed AS (
+                UPDATE profiles_messagesource SET tags = %s, is_archived = %s
+                WHERE id = %s AND (tags, is_archived) IS DISTINCT FROM (%s::varchar[], %s)
                 RETURNING workspace_id
             )
-            INSERT INTO profiles_datachange (workspace_id, kind) SELECT workspace_id, %s FROM tagged
+            INSERT INTO profiles_datachange (workspace_id, kind) SELECT workspace_id, %s FROM changed
             """,
-            [list(tags), pk, list(tags), Kind.ENGAGEMENT],
+            [list(tags), is_archived, pk, list(tags), is_archived, Kind.ENGAGEMENT],
         )
 
 

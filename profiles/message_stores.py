@@ -12,7 +12,8 @@ class MessageSource(models.Model):
     """What messages came from: a campaign or Canvas that events named or that is a draft of ours, or a part of one.
 
     ``source_id`` is its id as events give it; of a link, its alias. ``parent`` is what it is a part of: the Canvas of a
-    step or a variation, the campaign of a variant, the step or campaign of a link. ``tags`` are those of a draft.
+    step or a variation, the campaign of a variant, the step or campaign of a link. ``tags`` are those of a draft, and
+    ``is_archived`` is true of a draft that is archived.
     """
 
     class Kind(models.TextChoices):
@@ -29,6 +30,7 @@ class MessageSource(models.Model):
     parent = models.ForeignKey("self", models.CASCADE, null=True, related_name="parts")
     name = models.CharField(_("name"), max_length=255, blank=True)
     tags = ArrayField(models.CharField(max_length=50), default=list, db_default=[], verbose_name=_("tags"))
+    is_archived = models.BooleanField(_("archived"), default=False, db_default=False)
     created_at = models.DateTimeField(_("first seen"), db_default=Now())
 
     class Meta:
@@ -47,6 +49,11 @@ class MessageSource(models.Model):
     def title(self) -> str:
         """How people tell it from others: of a part, with what it is a part of."""
         return f"{self.parent}: {self}" if self.parent else str(self)
+
+    @property
+    def is_put_away(self) -> bool:
+        """Whether it is archived, or a part of what is."""
+        return self.is_archived or (self.parent is not None and self.parent.is_archived)
 
 
 class EngagementAction(models.TextChoices):

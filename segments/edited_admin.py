@@ -65,9 +65,13 @@ class EditedAdmin(WorkspaceAdmin):
         """Archive one, or bring it back, as the form field ``archived`` says."""
         one: Edited = self.get(request, pk=pk)
         archived = request.POST.get("archived") == "1"
-        editing.archive(one, archived)
+        self.set_archived(one, archived)
         done = _("“%(name)s” has been archived.") if archived else _("“%(name)s” is back from the archive.")
         said = gettext_noop("Archived.") if archived else gettext_noop("Brought back from the archive.")
         self.log(request, one, said)
         messages.success(request, done % {"name": one.name})
         return HttpResponseRedirect(self.address("changelist"))
+
+    def set_archived(self, one: Any, archived: bool) -> None:
+        """Archive one, or bring it back."""
+        editing.archive(one, archived)

@@ -1,7 +1,7 @@
 """Filter trees in words: for the list, the history and ``/segments/details``."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.utils.translation import gettext as _
 
@@ -60,19 +60,28 @@ class Words:
 
     def lines(self, tree: Tree) -> list[str]:
         """The tree as one line per row, for people."""
-        found = []
-        if tree.apps is not None:
-            names = ", ".join(f"“{self.apps.get(one, one)}”" for one in tree.apps)
-            found.append(_("Used the app %(apps)s") % {"apps": names})
-        found += [self.row(row) for row in tree.rows]
-        for group in tree.exclude:
-            rows = _(" AND ").join(self.row(row) for row in group.rows)
-            found.append(_("Leave out: %(filters)s") % {"filters": rows})
-        return found
+        return [*self._used(tree), *map(self.row, tree.rows), *self._left_out(tree)]
 
     def sentence(self, tree: Tree) -> str:
         """The tree in one line."""
-        return _(" AND ").join(self.lines(tree)) or _("All users")
+        around = [self._used(tree), self._left_out(tree)]
+        rows = self._parts(tree.rows, alone=not any(around))
+        return _(" AND ").join([*around[0], *rows, *around[1]]) or _("All users")
+
+    def _used(self, tree: Tree) -> list[str]:
+        if tree.apps is None:
+            return []
+        names = ", ".join(f"“{self.apps.get(one, one)}”" for one in tree.apps)
+        return [_("Used the app %(apps)s") % {"apps": names}]
+
+    def _left_out(self, tree: Tree) -> list[str]:
+        groups = [_(" AND ").join(self._parts(group.rows)) for group in tree.exclude]
+        return [_("Leave out: %(filters)s") % {"filters": rows} for rows in groups]
+
+    def _parts(self, rows: Sequence[Row], *, alone: bool = True) -> list[str]:
+        """Rows to be joined in one line: OR stands in brackets where an AND stands beside it."""
+        plain = alone and len(rows) == 1
+        return [self.row(row) if plain or len(row.leaves) == 1 else f"({self.row(row)})" for row in rows]
 
 
 def subjects_of(filter_key: str) -> str:

@@ -31,7 +31,10 @@ _has_failed = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hash passwords with one round (the hash says so itself: every process can check it); compile the catalogues."""
+    """Hash passwords with one round (the hash says so itself: every process can check it); compile the catalogues.
+
+    And have expectations of pages wait as long as everything else in a browser.
+    """
     config.addinivalue_line("markers", "soak: the long version of a test, run by `make soak`")
     PBKDF2PasswordHasher.iterations = 1
     setattr(TransactionTestCase, "_fixture_teardown", empty_database)  # noqa: B010 - the stubs do not know of it

@@ -1,7 +1,7 @@
 """The list and the editor, which campaigns and Canvases share."""
 
 from dataclasses import asdict
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION
@@ -15,6 +15,7 @@ from messaging import audience, editing
 from messaging.messages import CHANNELS, definitions
 from messaging.models import Campaign, Canvas, Engagement
 from messaging.texts import CAMPAIGNS, CANVASES, Words, page_texts
+from messaging.usage import uses_of
 from segments.builder import editor_data
 from segments.edited_admin import EditedAdmin
 from segments.editing import ConflictError
@@ -32,6 +33,7 @@ from segments.screens import (
 from segments.tree import TreeError
 from workspaces.admin_base import may, needs, person_in, workspace_in
 from workspaces.roles import Action
+from workspaces.usage import Use
 
 
 class EngagementAdmin(EditedAdmin):
@@ -110,6 +112,7 @@ class EngagementAdmin(EditedAdmin):
             "words": self.words,
             "crumbs": [(self.words.plural, self.address("changelist"))],
             "engagement": one,
+            "uses": uses_of([one])[pk],
             "kind": self.model._meta.model_name,
             "urls": {name: self.address(name, pk) for name in ("duplicate", "archive")},
             "editor": self._editor_data(request, one),
@@ -178,16 +181,28 @@ class EngagementAdmin(EditedAdmin):
     def archive_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self.archive(request, pk)
 
+    def set_archived(self, one: Engagement, archived: bool) -> None:
+        editing.archive(one, archived)
+
 
 def _content(one: Engagement) -> dict[str, Any]:
     return {"version": one.version, **editing.content_of(one)}
 
 
-def _rows(workspace_id: int, found: list[Engagement]) -> list[tuple[Engagement, list[str], list[audience.Line]]]:
-    """For the list: each with its channels and its audience in words."""
+class _Listed(NamedTuple):
+    """A row of the list: one with its channels, its audience in words, and what uses it."""
+
+    one: Engagement
+    channels: list[str]
+    audience: list[audience.Line]
+    uses: list[Use]
+
+
+def _rows(workspace_id: int, found: list[Engagement]) -> list[_Listed]:
     chosen = {api_id for one in found for api_id in (*one.include, *one.exclude)}
     segments = audience.segments_of(workspace_id, chosen)
-    return [(one, _channels(one), audience.in_words(one, segments)) for one in found]
+    uses = uses_of(found)
+    return [_Listed(one, _channels(one), audience.in_words(one, segments), uses[one.pk]) for one in found]
 
 
 def _channels(one: Engagement) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from django.db import connection
 from django.db.models import Case, IntegerField, Model, QuerySet, Value, When
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from profiles.models import Profile
 from profiles.reading import arriving
@@ -71,13 +72,21 @@ class DailyCounts(Filter):
         count, money, first, last = of_user("profiles_dailycount", wanted, *self.rows(leaf, context), profile)
         if not count:
             return Fact(_("The user never did it in that time.") if _has_days(leaf) else _("The user never did it."))
-        said = {"count": count, "money": f"{money.normalize():f}"}
+        said = {"count": int(count), "money": f"{money.normalize():f}"}
         said |= {"first": moment_text(first), "last": moment_text(last)}
+        # No full stop: times may end with one of their own.
+        text = ngettext(
+            "The user did it %(count)s time: first on %(first)s, last on %(last)s",
+            "The user did it %(count)s times: first on %(first)s, last on %(last)s",
+            said["count"],
+        )
         if self.kind == DailyCount.Kind.PURCHASE:
-            return Fact(
-                _("The user did it %(count)s times, for %(money)s in all: first on %(first)s, last on %(last)s.") % said
+            text = ngettext(
+                "The user did it %(count)s time, for %(money)s in all: first on %(first)s, last on %(last)s",
+                "The user did it %(count)s times, for %(money)s in all: first on %(first)s, last on %(last)s",
+                said["count"],
             )
-        return Fact(_("The user did it %(count)s times: first on %(first)s, last on %(last)s.") % said)
+        return Fact(text % said)
 
     def find(self, leaves: Sequence[Leaf], context: Context) -> list[ProfileSet | UnusableError]:
         broken = self.unusable(context.workspace_id, leaves)

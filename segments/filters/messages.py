@@ -6,13 +6,14 @@ filters, retargeting.
 """
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from profiles.message_stores import EngagementAction as Action
 from profiles.message_stores import MessageSource
@@ -24,7 +25,7 @@ from segments.filters.base import Context, Leaf, Operator, Option, Text, Unusabl
 from segments.filters.behaviours import about, grouped, of_user
 from segments.filters.facts import Fact, moment_text
 from segments.filters.quantities import Quantity, Times, comparisons, having
-from segments.filters.sources import CAMPAIGN, CANVAS, STEP, TAG, VARIANT, VARIATION, Scope
+from segments.filters.sources import CAMPAIGN, CANVAS, STEP, TAG, VARIANT, VARIATION, Named, Scope
 from segments.filters.subjects import About
 from segments.filters.values import Choice, Days, Several
 
@@ -55,8 +56,13 @@ def befell_fact(table: str, wanted: str, where: str, params: Sequence[Any], prof
         return Fact(_now("It never happened to the user."))
     said = {"count": count, "last": moment_text(last)}
     if not count:
-        return Fact(_now("It happened to the user last on %(last)s.") % said)
-    return Fact(_now("It happened to the user %(count)s times, last on %(last)s.") % said)
+        return Fact(_now("It happened to the user last on %(last)s") % said)
+    text = ngettext(
+        "It happened to the user %(count)s time, last on %(last)s",
+        "It happened to the user %(count)s times, last on %(last)s",
+        int(count),
+    )
+    return Fact(text % said)
 
 
 class SourceFilter(Quantity):
@@ -85,9 +91,7 @@ class SourceFilter(Quantity):
     def find(self, leaves: Sequence[Leaf], context: Context) -> list[ProfileSet | UnusableError]:
         known = self._known(context.workspace_id, leaves)
         return [
-            self._find_one(leaf, sources, context)
-            if (sources := known.get(self.named(leaf)))
-            else self.scope.missing(self.named(leaf))
+            self._fault(leaf, known) or self._find_one(leaf, known[self.named(leaf)].sources, context)
             for leaf in leaves
         ]
 
@@ -97,9 +101,9 @@ class SourceFilter(Quantity):
     def facts(self, leaves: Sequence[Leaf], profile: Profile, context: Context) -> dict[str, list[Fact]]:
         known = self._known(context.workspace_id, leaves)
         return {
-            leaf.id: [self.fact(leaf, sources, profile, context)]
+            leaf.id: [self.fact(leaf, found.sources, profile, context)]
             for leaf in leaves
-            if (sources := known.get(self.named(leaf)))
+            if (found := known.get(self.named(leaf)))
         }
 
     def fact(self, leaf: Leaf, sources: list[int], profile: Profile, context: Context) -> Fact:
@@ -109,14 +113,17 @@ class SourceFilter(Quantity):
 
     def unusable(self, workspace_id: int, leaves: Sequence[Leaf]) -> dict[str, UnusableError]:
         known = self._known(workspace_id, leaves)
-        return {leaf.id: self.scope.missing(named) for leaf in leaves if (named := self.named(leaf)) not in known}
+        return {leaf.id: why for leaf in leaves if (why := self._fault(leaf, known))}
 
     def named(self, leaf: Leaf) -> str:
         """What the leaf is about, as it names it."""
         return about(leaf, self.scope.member)
 
-    def _known(self, workspace_id: int, leaves: Sequence[Leaf]) -> dict[str, list[int]]:
+    def _known(self, workspace_id: int, leaves: Sequence[Leaf]) -> dict[str, Named]:
         return self.scope.found(workspace_id, {self.named(leaf) for leaf in leaves})
+
+    def _fault(self, leaf: Leaf, known: Mapping[str, Named]) -> UnusableError | None:
+        return self.scope.fault(self.named(leaf), known.get(self.named(leaf)))
 
     def search_subjects(
         self, workspace_id: int, query: str, limit: int, member: str = "", subject: About | None = None
@@ -244,8 +251,8 @@ class ClickedAlias(SourceFilter):
     def search(self, workspace_id: int, query: str, limit: int, subject: About | None = None) -> list[Option]:
         """The aliases of links of it that somebody clicked."""
         named = str((subject or {}).get(self.scope.member, ""))
-        sources = self.scope.found(workspace_id, {named}).get(named, [])
-        return aliases_like(workspace_id, query, limit, sources)
+        found = self.scope.found(workspace_id, {named}).get(named)
+        return aliases_like(workspace_id, query, limit, found.sources if found else [])
 
 
 def aliases_like(workspace_id: int, query: str, limit: int, sources: Sequence[int] | None = None) -> list[Option]:

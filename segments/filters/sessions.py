@@ -88,19 +88,20 @@ class AppFilter(Filter):
 def _fact(use: AppUse | None) -> Fact:
     if use is None:
         return Fact(_now("The user has never used the app."))
-    said = {
+    said: dict[str, Any] = {
         "first": moment_text(use.first_used_at),
         "last": moment_text(use.last_used_at),
         "sessions": use.sessions,
         "version": use.last_version or "–",
     }
-    return Fact(
-        _now(
-            "The user used the app first on %(first)s and last on %(last)s, in %(sessions)s sessions."
-            " Most recent version: %(version)s."
-        )
-        % said
+    text = ngettext(
+        "The user used the app first on %(first)s and last on %(last)s, in %(sessions)s session."
+        " Most recent version: %(version)s.",
+        "The user used the app first on %(first)s and last on %(last)s, in %(sessions)s sessions."
+        " Most recent version: %(version)s.",
+        use.sessions,
     )
+    return Fact(text % said)
 
 
 def _apps(workspace_id: int, leaves: Sequence[Leaf]) -> dict[str, App]:
@@ -198,7 +199,7 @@ class Uninstalled(InstallFilter):
 
 
 def _gone_fact(one: UninstallRow) -> Fact:
-    said = _now("The user uninstalled the app last on %(moment)s.")
+    said = _now("The user uninstalled the app last on %(moment)s")
     return Fact(said % {"moment": moment_text(one.uninstalled_at)})
 
 

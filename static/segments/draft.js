@@ -71,7 +71,10 @@ window.Segments.draftEditor = (object, fields, url, texts, knownTags) => {
       }
       if (this.errors.name || this.errors.description) this.naming = true;
       if (!answer?.problems && !answer?.errors) this.errors = { "": status ? texts.refused : texts.offline };
-      this.$nextTick(() => document.querySelector(".seg [role=alert]")?.scrollIntoView({ block: "center" }));
+      this.$nextTick(() => {
+        const alerts = [...document.querySelectorAll(".seg [role=alert]")];
+        alerts.find((one) => one.checkVisibility())?.scrollIntoView({ block: "center" });
+      });
     },
     takeTheirs() {
       this.draft = trees.copy(this.saved);

@@ -1,5 +1,6 @@
 """``/segments/list`` and ``/segments/details`` as Braze documents them."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -49,6 +50,20 @@ def test_details(house: House, key: str) -> None:
     assert answer["description"] == "Mixpanel Cohorts includes “Braze Cohort”"
     assert answer["text_description"] == "Mine"
     assert answer["created_at"].endswith("+00:00")
+
+
+def test_an_or_beside_an_and_stands_in_brackets(house: House, key: str) -> None:
+    def described(*rows: Any, **more: Any) -> Any:
+        segment = house.segment(str(uuid.uuid4()), filters=house.tree(*rows, **more))
+        return get(key, "details", segment_id=segment.api_id).json()["description"]
+
+    country = {"filter": "country", "operator": "is_blank", "value": None}
+    either = [in_cohort("c1"), country]
+    said = "Mixpanel Cohorts includes “Braze Cohort” OR Country is blank"
+    assert described(either) == said
+    assert described(either, country) == f"({said}) AND Country is blank"
+    left_out = [{"rows": [{"filters": either}, {"filters": [country]}]}]
+    assert described(either, exclude=left_out) == f"({said}) AND Leave out: ({said}) AND Country is blank"
 
 
 def test_the_wire_speaks_english(house: House, key: str) -> None:

@@ -408,12 +408,12 @@ def test_why_a_user_matches_or_not(house: House, did: Did) -> None:
         ]
 
     assert facts(1) == [
-        "The user did it 2 times: first on …, last on ….",
-        "The user did it 1 times: first on …, last on ….",
-        "The user did it 2 times, for 3 in all: first on …, last on ….",
-        "The user used the app first on … and last on …, in 1 sessions. Most recent version: 1.2.",
-        "It happened to the user 1 times, last on ….",
-        "It happened to the user last on ….",
+        "The user did it 2 times: first on …, last on …",
+        "The user did it 1 time: first on …, last on …",
+        "The user did it 2 times, for 3 in all: first on …, last on …",
+        "The user used the app first on … and last on …, in 1 session. Most recent version: 1.2.",
+        "It happened to the user 1 time, last on …",
+        "It happened to the user last on …",
         "In “Inner”.",
     ]
     assert facts(5) == [

@@ -46,6 +46,8 @@ def add_filter(page: Page, typed: str, name: str, block: int = 0) -> None:
     page.get_by_label("Add Filter").nth(block).click()
     page.keyboard.type(typed)
     page.get_by_role("option", name=name, exact=True).click()
+    # What is typed next goes into the new filter.
+    expect(page.locator("[id^=leaf-] :focus")).to_have_count(1)
 
 
 def choose(page: Page, typed: str, name: str, place: int = 0) -> None:
@@ -97,6 +99,7 @@ def test_numbers_follow_while_editing(builder: Page, world: House) -> None:
 def test_or_widens_and_and_narrows(builder: Page, world: House) -> None:
     add_cohort(builder)
     builder.get_by_role("button", name="OR", exact=True).click()
+    expect(builder.locator(".seg-or-add :focus")).to_have_count(1)
     builder.keyboard.type("Custom")
     builder.get_by_role("option", name="Custom Attributes", exact=True).click()
     builder.get_by_label("Search for an attribute").fill("ag")
@@ -164,8 +167,9 @@ def test_leaving_with_unsaved_changes_asks(builder: Page, world: House) -> None:
     builder.on("dialog", stay)
     add_cohort(builder)
     expect_totals(builder, "= 3 (42.86%)")
-    builder.get_by_role("navigation", name="Where you are").get_by_role("link", name="Segments").click()
-    builder.wait_for_timeout(200)
+    with builder.expect_event("dialog"):
+        builder.get_by_role("navigation", name="Where you are").get_by_role("link", name="Segments").click()
+    expect_totals(builder, "= 3 (42.86%)")
     assert asked == ["beforeunload"]
     save(builder)
     builder.get_by_role("navigation", name="Where you are").get_by_role("link", name="Segments").click()
@@ -216,23 +220,27 @@ def test_rows_are_moved_with_the_keyboard_and_by_dragging(builder: Page, world: 
 
 
 def test_an_older_answer_never_overwrites_a_newer_one(builder: Page, world: House) -> None:
+    expect(builder.locator(".seg-final")).to_have_text(re.compile("= 7"))
     builder.evaluate(
         """() => {
             const send = window.fetch;
-            let held = 0;
             window.fetch = async (url, options) => {
                 const answer = await send(url, options);
-                const isFirst = String(url).includes("statistics") && held++ === 0;
-                if (isFirst) await new Promise((done) => setTimeout(done, 1200));
+                if (!String(url).includes("statistics") || window.isHeld) return answer;
+                window.isHeld = true;
+                await new Promise((done) => (window.letGo = done));
+                const read = answer.json.bind(answer);
+                answer.json = () => read().finally(() => (window.isRead = true));
                 return answer;
             };
         }"""
     )
     add_filter(builder, "Mixpa", "Mixpanel Cohorts")
-    builder.wait_for_timeout(500)
+    builder.wait_for_function("window.isHeld")
     choose(builder, "braz", "Braze Cohort")
     expect_totals(builder, "= 3 (42.86%)")
-    builder.wait_for_timeout(1300)
+    builder.evaluate("window.letGo()")
+    builder.wait_for_function("window.isRead")
     expect_totals(builder, "= 3 (42.86%)")
 
 

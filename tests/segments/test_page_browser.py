@@ -217,6 +217,34 @@ def test_the_focus_goes_where_one_types_next(builder: Page, world: House) -> Non
     expect(page.get_by_label("Comparison")).to_be_focused()
 
 
+@pytest.mark.parametrize(
+    ("leaf", "button", "box"),
+    [
+        (in_cohort("c1"), ".seg-or-button", ".seg-or-add input"),
+        (in_cohort("c1"), ".seg-naming button", "#draft-name"),
+        ({"filter": "user_is_in_list", "operator": "is_in", "value": "gone"}, ".seg-ids button", ".seg-ids textarea"),
+    ],
+)
+def test_the_focus_is_not_sent_to_what_is_hidden_yet(
+    enter: Enter, page: Page, world: House, leaf: dict[str, Any], button: str, box: str
+) -> None:
+    enter(page, f"{world.segment(filters=world.tree(leaf)).pk}/change/")
+    # A busy page: what something else does at the next tick is still to come when one clicks.
+    page.evaluate(
+        "(button) => { Alpine.nextTick(() => {}); document.querySelector(button).click() }",
+        f"{button}:not([style*='display: none'])",
+    )
+    expect(page.locator(box)).to_be_focused()
+
+
+def test_what_keeps_a_segment_from_being_saved_is_scrolled_to(enter: Enter, page: Page, world: House) -> None:
+    rows = [{"filter": "country", "operator": "is_any_of", "value": ["JP"]}] * 12
+    enter(page, f"{world.segment(filters=world.tree(*rows)).pk}/change/")
+    page.get_by_label("Remove Japan").first.click()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert").filter(has_text="Choose a value.")).to_be_in_viewport()
+
+
 def test_a_broken_segment_says_why_it_has_no_size(enter: Enter, page: Page, world: House) -> None:
     errors: list[str] = []
     page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
