@@ -202,9 +202,11 @@ def _match(workspace_id: int, profile_ids: Sequence[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT u.cohort_id, array_agg(u.id ORDER BY u.id) FROM partners_unmatchedid u
+            SELECT u.cohort_id, array_agg(u.id ORDER BY u.id)
+            FROM unnest(%s::bytea[]) AS w (digest)
+            CROSS JOIN LATERAL (SELECT id, cohort_id FROM partners_unmatchedid WHERE digest = w.digest OFFSET 0) AS u
             JOIN partners_cohort c ON c.id = u.cohort_id JOIN partners_integration i ON i.id = c.integration_id
-            WHERE u.digest = ANY(%s::bytea[]) AND i.workspace_id = %s GROUP BY u.cohort_id ORDER BY u.cohort_id
+            WHERE i.workspace_id = %s GROUP BY u.cohort_id ORDER BY u.cohort_id
             """,
             [digests, workspace_id],
         )

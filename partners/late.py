@@ -64,7 +64,8 @@ def match_rows(cohort_id: int, row_ids: Sequence[int]) -> None:
             cohort = locked(cohort_id)
             if cohort is not None:
                 chosen = row_ids[start : start + AT_ONCE]
-                _join(cohort, UnmatchedId.objects.filter(cohort=cohort, pk__in=chosen))
+                rows = UnmatchedId.objects.filter(pk__in=chosen)
+                _join(cohort, [row for row in rows if row.cohort_id == cohort_id])
 
 
 def locked(cohort_id: int) -> Cohort | None:

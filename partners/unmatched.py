@@ -77,8 +77,12 @@ def stop_waiting(cohort_id: int, identifiers: Iterable[Identifier], before: int 
         digests = sorted(digest_of(identifier) for identifier in identifiers)
         with connection.cursor() as cursor:
             cursor.execute(
-                "DELETE FROM partners_unmatchedid WHERE cohort_id = %s AND digest = ANY(%s::bytea[]) AND position < %s",
-                [cohort_id, digests, before],
+                # The digests lead: an index on the cohort alone would do for a list that statistics do not know yet.
+                "DELETE FROM partners_unmatchedid WHERE id = ANY(ARRAY("
+                "SELECT u.id FROM unnest(%s::bytea[]) AS w (digest) CROSS JOIN LATERAL (SELECT id FROM"
+                " partners_unmatchedid WHERE cohort_id = (SELECT %s::bigint) AND digest = w.digest AND position < %s"
+                " OFFSET 0) AS u))",
+                [digests, cohort_id, before],
             )
 
 
