@@ -54,24 +54,21 @@ def log_custom_events(workspace_id: int, counts: Mapping[str, int]) -> None:
 
 
 def log_products(workspace_id: int, names: Iterable[str]) -> None:
-    """Note the products that were bought, by id. A statement, and one more if one of them is new."""
+    """Note the products that were bought, by id. One statement."""
     wanted = sorted(set(names))
     if not wanted:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT name FROM profiles_product WHERE workspace_id = %s AND name = ANY(%s)", [workspace_id, wanted]
+            """
+            INSERT INTO profiles_product (workspace_id, name)
+            SELECT %(workspace)s, new.name FROM unnest(%(names)s::text[]) WITH ORDINALITY AS new (name, place)
+            WHERE NOT EXISTS (
+                SELECT FROM profiles_product old WHERE old.workspace_id = %(workspace)s AND old.name = new.name)
+            ORDER BY place ON CONFLICT DO NOTHING
+            """,
+            {"workspace": workspace_id, "names": wanted},
         )
-        known = {name for (name,) in cursor.fetchall()}
-        if new := [name for name in wanted if name not in known]:
-            cursor.execute(
-                """
-                INSERT INTO profiles_product (workspace_id, name)
-                SELECT %s, new.name FROM unnest(%s::text[]) WITH ORDINALITY AS new (name, place) ORDER BY place
-                ON CONFLICT DO NOTHING
-                """,
-                [workspace_id, new],
-            )
 
 
 def count_users(workspace_id: int) -> None:

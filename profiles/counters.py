@@ -55,8 +55,19 @@ class _Total:
 
 
 def record(workspace_id: int, deeds: Sequence[Deed]) -> None:
-    """Count ``deeds`` in the caller's transaction, in one statement; keep properties, of purchases and of chosen events
-    (three more).
+    """``count`` and ``keep``, in the caller's transaction."""
+    count(workspace_id, deeds)
+    keep(workspace_id, deeds)
+
+
+def keep(workspace_id: int, deeds: Sequence[Deed]) -> None:
+    """Keep the properties of purchases and of chosen events, in the caller's transaction. Three statements at most."""
+    keep_events(workspace_id, _occurrences(deeds, Kind.EVENT))
+    keep_purchases(workspace_id, _occurrences(deeds, Kind.PURCHASE))
+
+
+def count(workspace_id: int, deeds: Sequence[Deed]) -> None:
+    """Count ``deeds`` in the caller's transaction, in one statement.
 
     The caller has locked the profiles, in the order of their ids.
     """
@@ -94,8 +105,6 @@ def record(workspace_id: int, deeds: Sequence[Deed]) -> None:
             """,  # noqa: S608 - a constant
             [workspace_id, orjson.dumps(rows).decode(), workspace_id, [versions.Kind.COUNTERS]],
         )
-    keep_events(workspace_id, _occurrences(deeds, Kind.EVENT))
-    keep_purchases(workspace_id, _occurrences(deeds, Kind.PURCHASE))
 
 
 def _totals(deeds: Iterable[Deed]) -> dict[tuple[str, str, int, str, date], _Total]:

@@ -116,7 +116,7 @@ def find(workspace_id: int, identities: Iterable[Identity]) -> dict[Identity, in
     names: dict[str, list[str]] = {}
     labels: list[str] = []
     apps: list[str] = []
-    for one in sorted(set(identities), key=lambda one: (one.kind, one.name, one.label)):
+    for one in sorted(set(identities)):
         names.setdefault(one.kind, []).append(one.name)
         if one.kind == "alias":
             labels.append(one.label)

@@ -18,7 +18,7 @@ from profiles.identities import Identity, find
 from profiles.live import log_identity
 from profiles.models import IdentityChange, new_braze_id, new_random_bucket
 from profiles.planning import WORKSPACE
-from profiles.rows import MovedError
+from profiles.rows import MovedError, Row, insert
 
 #: A name can be taken between looking up and inserting; the next look finds it.
 _ATTEMPTS: Final = 5
@@ -28,15 +28,17 @@ _BUCKETS: Final = 64
 
 
 def find_or_create(
-    workspace_id: int, identities: Iterable[Identity], creatable: Iterable[Identity]
-) -> dict[Identity, int]:
+    workspace_id: int, identities: Iterable[Identity], creatable: Iterable[Identity], make: Callable[[Identity], Row]
+) -> tuple[dict[Identity, int], dict[int, Row]]:
     """As ``find``, with a new profile for each of ``creatable`` that nobody has, in the caller's transaction.
 
-    New profiles are written to the identity log, in one row.
+    ``make`` gives the row (``profiles.rows.newborn``) that is inserted for a new external id: those that were come as
+    the second result, by id. New profiles are written to the identity log, in one row.
     """
     wanted, may_create = set(identities), set(creatable)
     found = find(workspace_id, wanted)
     born: list[int] = []
+    made: dict[int, Row] = {}
     for _ in range(_ATTEMPTS):
         missing = sorted(may_create - found.keys())
         if not missing:
@@ -44,14 +46,21 @@ def find_or_create(
         found |= _lock_contacts(workspace_id, [one for one in missing if one.kind in ("email", "phone")])
         missing = [one for one in missing if one not in found]
         new: dict[Identity, int] = {}
-        for kind, insert in _INSERTS.items():
-            new |= insert(workspace_id, [one for one in missing if one.kind == kind])
+        for kind in _ORDER:
+            mine = [one for one in missing if one.kind == kind]
+            if kind == "external_id":
+                rows = {one: make(one) for one in mine}
+                insert(workspace_id, rows.values())
+                new |= {one: row.id for one, row in rows.items() if row.id}
+                made |= {row.id: row for row in rows.values() if row.id}
+            else:
+                new |= _INSERTS[kind](workspace_id, mine)
         found |= new
         born += new.values()
         if len(new) < len(missing):
             found |= find(workspace_id, wanted - found.keys())
     log_identity(workspace_id, IdentityChange.Kind.CREATED, sorted(born))
-    return found
+    return found, made
 
 
 def _lock_contacts(workspace_id: int, contacts: Sequence[Identity]) -> dict[Identity, int]:
@@ -68,25 +77,6 @@ def _lock_contacts(workspace_id: int, contacts: Sequence[Identity]) -> dict[Iden
             [_LOCKS, [workspace_id * _BUCKETS + bucket for bucket in sorted(buckets)]],
         )
     return find(workspace_id, contacts)
-
-
-def _insert_identified(workspace_id: int, missing: Sequence[Identity]) -> dict[Identity, int]:
-    """Insert a profile for each external id; one that another request inserts at this moment is left out."""
-    if not missing:
-        return {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO profiles_profile (workspace_id, braze_id, external_id, random_bucket)
-            SELECT %s, new.braze_id, new.external_id, new.bucket
-            FROM unnest(%s::text[], %s::text[], %s::int[]) WITH ORDINALITY AS new (external_id, braze_id, bucket, place)
-            ORDER BY place
-            ON CONFLICT (workspace_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
-            RETURNING external_id, id
-            """,
-            [workspace_id, [one.name for one in missing], *_drawn(len(missing))],
-        )
-        return {Identity("external_id", name): profile_id for name, profile_id in cursor.fetchall()}
 
 
 def _insert_aliased(workspace_id: int, missing: Sequence[Identity]) -> dict[Identity, int]:
@@ -193,11 +183,11 @@ def _insert_contacts(column: str) -> Callable[[int, Sequence[Identity]], dict[Id
     return insert
 
 
-#: In the order in which names are taken.
+#: The order in which names are taken.
+_ORDER: Final = ("email", "phone", "external_id", "alias", "push_token")
 _INSERTS: Final[dict[str, Callable[[int, Sequence[Identity]], dict[Identity, int]]]] = {
     "email": _insert_contacts("email"),
     "phone": _insert_contacts("phone"),
-    "external_id": _insert_identified,
     "alias": _insert_aliased,
     "push_token": _insert_for_tokens,
 }

@@ -4,7 +4,7 @@ Every writer of profiles takes its locks in one order: names first (``profiles.i
 what belongs to them, then counters. A profile that went between finding and locking it makes the writer start again.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
@@ -14,6 +14,7 @@ import orjson
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected
 
+from profiles.models import new_braze_id, new_random_bucket
 from profiles.versions import kinds_of
 
 Given = ParamSpec("Given")
@@ -45,6 +46,15 @@ WRITABLE: Final = {
 }
 #: By the state of a subscription: what the column ends with that says since when.
 SINCE: Final = {"opted_in": "opted_in_at", "unsubscribed": "unsubscribed_at"}
+#: What a new profile has in these columns.
+_AT_BIRTH: Final[dict[str, Any]] = {
+    **{name: None if kind in ("date", "timestamptz") else "" for name, kind in WRITABLE.items()},
+    "email_subscribe": "subscribed",
+    "push_subscribe": "subscribed",
+    "is_test_user": False,
+    "custom_attributes": {},
+    "other_fields": {},
+}
 _CHANNELS: Final = ("email", "push")
 _JSON: Final = ("custom_attributes", "other_fields")
 _ATTEMPTS: Final = 8
@@ -80,16 +90,18 @@ def _may_repeat(error: Exception) -> bool:
 
 @dataclass(slots=True)
 class Row:
-    """A locked profile: its names, its columns before, and what they become."""
+    """A locked profile: its names, its columns before, and what they become. ``stored``: as the table has them."""
 
     id: int
     external_id: str | None
     braze_id: str
     before: dict[str, Any]
     after: dict[str, Any] = field(init=False)
+    stored: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         self.after = dict(self.before)
+        self.stored = self.before
 
     def as_user(self) -> dict[str, Any]:
         """The arguments of ``NewEvent`` that name this user."""
@@ -111,6 +123,53 @@ class Row:
             state = self.after[f"{channel}_subscribe"]
             if state != self.before[f"{channel}_subscribe"] and state in SINCE:
                 self.after[f"{channel}_{SINCE[state]}"] = moment
+
+
+def newborn(external_id: str) -> Row:
+    """The row of a user who is to be made (``insert``): until then it has no id."""
+    return Row(0, external_id, new_braze_id(), dict(_AT_BIRTH))
+
+
+def insert(workspace_id: int, rows: Iterable[Row]) -> None:
+    """Make the users of these rows, with all that they have become, in one statement. Names are taken in their order.
+
+    A row whose external id another request takes at this moment stays without an id.
+    """
+    of_name = {row.external_id: row for row in rows}
+    if not of_name:
+        return
+    columns = [name for name in WRITABLE if any(row.after[name] != _AT_BIRTH[name] for row in of_name.values())]
+    own = {"external_id": "text", "braze_id": "text", "random_bucket": "smallint"}
+    names = ", ".join([*own, *columns])
+    values = [
+        {
+            "external_id": row.external_id,
+            "braze_id": row.braze_id,
+            "random_bucket": new_random_bucket(),
+            **{name: row.after[name] for name in columns},
+        }
+        for row in of_name.values()
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO profiles_profile (workspace_id, {names})
+            SELECT %s, {names}
+            FROM ROWS FROM (json_to_recordset(%s::json) AS ({_typed(own | {name: WRITABLE[name] for name in columns})}))
+                WITH ORDINALITY AS new ({names}, place)
+            ORDER BY place
+            ON CONFLICT (workspace_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
+            RETURNING external_id, id
+            """,  # noqa: S608 - names of ours
+            [workspace_id, orjson.dumps(values).decode()],
+        )
+        for external_id, profile_id in cursor.fetchall():
+            row = of_name[external_id]
+            row.id, row.stored = profile_id, dict(row.after)
+
+
+def _typed(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
 
 
 def lock(ids: Iterable[int]) -> dict[int, Row]:
@@ -143,12 +202,12 @@ def _row(values: tuple[Any, ...]) -> Row:
 
 def save(rows: Iterable[Row]) -> None:
     """Write the rows that changed, in one statement: the columns that differ in any of them. It notes their kinds."""
-    changed = [row for row in rows if row.after != row.before]
+    changed = [row for row in rows if row.after != row.stored]
     if not changed:
         return
-    columns = [name for name in WRITABLE if any(row.after[name] != row.before[name] for row in changed)]
+    columns = [name for name in WRITABLE if any(row.after[name] != row.stored[name] for row in changed)]
     assignments = ", ".join(f"{name} = new.{name}" for name in columns)
-    types = ", ".join(f"{name} {WRITABLE[name]}" for name in columns)
+    types = _typed({name: WRITABLE[name] for name in columns})
     # As JSON, which is encoded several times faster than arrays of PostgreSQL's.
     values = orjson.dumps([{"id": row.id, **{name: row.after[name] for name in columns}} for row in changed])
     with connection.cursor() as cursor:

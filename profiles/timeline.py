@@ -7,10 +7,10 @@ from typing import Any, Final
 import orjson
 from django.utils.translation import gettext as _
 
-from currents.catalogue import event_type
 from currents.log import LoggedEvent
 from currents.newest import newest_of_user
 from profiles.behaviours import CUSTOM_EVENT, PURCHASE
+from profiles.event_titles import TITLES
 from profiles.models import Profile
 
 SHOWN: Final = 100
@@ -44,8 +44,7 @@ def timeline(profile: Profile, shown: int = SHOWN) -> Timeline:
 
 
 def _line(event: LoggedEvent) -> Line:
-    known = event_type(event.event_type)
-    title = known.label if known else event.event_type
+    title = str(TITLES.get(event.event_type, event.event_type))
     moment = datetime.fromtimestamp(event.time, UTC)
     if event.payload is None:
         return Line(moment, title, event.event_type, _("Too large to be shown here."))

@@ -4,9 +4,10 @@ Architecture, decision 5. Locks are always taken in one order (new attribute nam
 what belongs to them, counters), so any number of requests about the same users wait for each other and none deadlocks.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.utils import timezone
@@ -15,15 +16,16 @@ from currents.log import NewEvent, append_events
 from profiles.app_uses import Use, log_app_uses
 from profiles.behaviours import bought, custom_event, location, subscription_changes
 from profiles.catalogue import declare_attributes, log_custom_events, log_products
-from profiles.counters import Deed, Kind, record
+from profiles.counters import Deed, Kind, count, keep
 from profiles.custom_values import changed
 from profiles.identities import Identity, find
 from profiles.names import find_or_create
 from profiles.objects import AttributesObject, EventObject, PurchaseObject
 from profiles.orders import value_of_order
+from profiles.pipelines import pipelined
 from profiles.push_tokens import store_tokens
 from profiles.repeats import first_times
-from profiles.rows import Row, at_once, lock, save
+from profiles.rows import Row, at_once, lock, newborn, save
 from profiles.subscriptions import Choice, peers, store_choices
 from workspaces.data_points import log_data_points_of
 
@@ -51,56 +53,86 @@ def track(workspace_id: int, batch: Batch) -> None:
     An object whose user does not exist and may not be created is ignored, as Braze does; so is an event or purchase
     that carries an id and has come before.
     """
-    batch = _with_new_tokens(workspace_id, batch)
-    types = declare_attributes(workspace_id, _first_values(batch.attributes))
-    ids = find_or_create(
-        workspace_id,
-        {one.identity for one in batch},
-        {one.identity for one in batch if not one.update_only},
-    )
-    rows = lock({*ids.values(), *_peers(workspace_id, batch.attributes, ids)})
-    attributes = list(_about(batch.attributes, ids, rows))
-    events = first_times(workspace_id, list(_about(batch.events, ids, rows)))
-    purchases = first_times(workspace_id, list(_about(batch.purchases, ids, rows)))
-    for row, change in attributes:
-        _set_attributes(row, change, types)
-    deeds: list[tuple[Row, EventObject | PurchaseObject]] = [(row, event) for row, event, _ in events]
-    deeds += [(row, purchase) for row, purchase, _ in purchases]
-    for row in rows.values():
-        row.chose(timezone.now())
-    for row, deed in deeds:
-        row.used(deed.time)
-    save(rows.values())
-    store_tokens(workspace_id, ((row.id, token) for row, change in attributes for token in change.push_tokens))
-    choices = [
-        Choice(row.id, group, state) for row, change in attributes for group, state in change.subscriptions.items()
-    ]
-    chosen = store_choices(workspace_id, rows, choices, spreading=True)
-    record(
-        workspace_id,
-        [*(_event_deed(row, one) for row, one, _ in events), *(_purchase_deed(row, one) for row, one, _ in purchases)],
-    )
-    log_app_uses(workspace_id, (_use(row, deed, deed.app_id) for row, deed in deeds if deed.app_id))
-    append_events(
-        workspace_id,
-        [
+    now = timezone.now()
+    with pipelined():
+        batch = _with_new_tokens(workspace_id, batch)
+        types = declare_attributes(workspace_id, _first_values(batch.attributes))
+        ids, born = find_or_create(
+            workspace_id,
+            {one.identity for one in batch},
+            {one.identity for one in batch if not one.update_only},
+            _births(batch, types, now),
+        )
+        known = lock({*ids.values(), *_peers(workspace_id, batch.attributes, ids)} - born.keys())
+        rows = dict(sorted((known | born).items()))
+        attributes = list(_about(batch.attributes, ids, rows))
+        events = first_times(workspace_id, list(_about(batch.events, ids, rows)))
+        purchases = first_times(workspace_id, list(_about(batch.purchases, ids, rows)))
+        for row, change in attributes:
+            if row.id in known:
+                _set_attributes(row, change, types)
+        uses: list[tuple[Row, EventObject | PurchaseObject]] = [(row, event) for row, event, _ in events]
+        uses += [(row, purchase) for row, purchase, _ in purchases]
+        for row in rows.values():
+            row.chose(now)
+        for row, deed in uses:
+            row.used(deed.time)
+        save(rows.values())
+        store_tokens(workspace_id, ((row.id, token) for row, change in attributes for token in change.push_tokens))
+        choices = [
+            Choice(row.id, group, state) for row, change in attributes for group, state in change.subscriptions.items()
+        ]
+        chosen = store_choices(workspace_id, rows, choices, spreading=True)
+        deeds = [_event_deed(row, one) for row, one, _ in events]
+        deeds += [_purchase_deed(row, one) for row, one, _ in purchases]
+        count(workspace_id, deeds)
+        log_app_uses(workspace_id, (_use(row, deed, deed.app_id) for row, deed in uses if deed.app_id))
+        logged = [
             *_changes(rows.values(), attributes),
             *chosen,
             *(custom_event(event, row.as_user(), name) for row, event, name in events),
             *(piece for row, purchase, name in purchases for piece in bought(purchase, row.as_user(), name)),
-        ],
-    )
-    log_custom_events(workspace_id, Counter(event.name for _, event, _ in events))
-    log_products(workspace_id, (purchase.product_id for _, purchase, _ in purchases))
-    # One row per source and day is every request's: it is locked last and for the shortest time.
-    log_data_points_of(
-        workspace_id,
-        {
-            "attributes": sum(change.data_points for _, change in attributes),
-            "events": len(events),
-            "purchases": sum(purchase.quantity for _, purchase, _ in purchases),
-        },
-    )
+        ]
+    keep(workspace_id, deeds)
+    append_events(workspace_id, logged)
+    with pipelined():
+        log_custom_events(workspace_id, Counter(event.name for _, event, _ in events))
+        log_products(workspace_id, (purchase.product_id for _, purchase, _ in purchases))
+        # One row per source and day is every request's: it is locked last and for the shortest time.
+        log_data_points_of(
+            workspace_id,
+            {
+                "attributes": sum(change.data_points for _, change in attributes),
+                "events": len(events),
+                "purchases": sum(purchase.quantity for _, purchase, _ in purchases),
+            },
+        )
+
+
+def _births(batch: Batch, types: Mapping[str, str], now: datetime) -> Callable[[Identity], Row]:
+    """What makes the row of a new user with all that ``batch`` says of them, so that it is written once.
+
+    Not when they did what has an id of its own: whether that counts is known later (``profiles.repeats``).
+    """
+    changes: dict[Identity, list[AttributesObject]] = defaultdict(list)
+    times: dict[Identity, list[datetime]] = defaultdict(list)
+    for change in batch.attributes:
+        changes[change.identity].append(change)
+    for deeds in (batch.events, batch.purchases):
+        for deed in deeds:
+            if deed.id is None:
+                times[deed.identity].append(deed.time)
+
+    def make(identity: Identity) -> Row:
+        row = newborn(identity.name)
+        for change in changes[identity]:
+            _set_attributes(row, change, types)
+        row.chose(now)
+        for time in times[identity]:
+            row.used(time)
+        return row
+
+    return make
 
 
 def _with_new_tokens(workspace_id: int, batch: Batch) -> Batch:

@@ -11,12 +11,12 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from currents.wakeup import send
-from profiles.importing import mapping
-from profiles.importing.converting import BadRowError, Converter, Reason, Record
+from profiles.importing.converting import BadRowError
 from profiles.importing.mapping import Column
-from profiles.importing.reading import Row, UnreadableError, path_of, read_rows
+from profiles.importing.parts import Ahead
+from profiles.importing.reading import UnreadableError, path_of
 from profiles.importing.trying import forget_tried, would_write
-from profiles.importing.writing import Chunk, Written, each_user_once, write
+from profiles.importing.writing import Written, write
 from profiles.rows import at_once
 from profiles.stores import RefusedRow, UserImport
 from profiles.versions import BUMP_SQL, Kind
@@ -24,9 +24,6 @@ from profiles.versions import BUMP_SQL, Kind
 log = logging.getLogger(__name__)
 
 State = UserImport.State
-#: What a transaction takes in: it lasts about a second at most.
-CHUNK_ROWS: Final = 5_000
-CHUNK_BYTES: Final = 8_000_000
 #: A task goes on in a new message after so many seconds, so that other work gets its turn.
 TURN_SECONDS: Final = 60.0
 #: Of a refused cell so much is kept.
@@ -83,19 +80,20 @@ def waiting() -> list[int]:
 def work(import_id: int, seconds: float = TURN_SECONDS) -> bool:
     """Work the import off, for about ``seconds``; returns whether it is to go on."""
     deadline = time.monotonic() + seconds
-    while work_chunk(import_id):
+    ahead = Ahead()
+    while work_chunk(import_id, ahead):
         if time.monotonic() > deadline:
             return True
     return False
 
 
-def work_chunk(import_id: int) -> bool:
+def work_chunk(import_id: int, ahead: Ahead | None = None) -> bool:
     """Work off the next chunk in one transaction; returns whether there is more to do.
 
-    While another worker has the import, this one leaves it alone.
+    While another worker has the import, this one leaves it alone. ``ahead`` goes from one chunk to the next.
     """
     try:
-        one = _turn(import_id)
+        one = _turn(import_id, ahead or Ahead())
         if one is None:
             return False
     except (OperationalError, InterfaceError):
@@ -111,11 +109,11 @@ def work_chunk(import_id: int) -> bool:
 
 
 @at_once
-def _turn(import_id: int) -> UserImport | None:
+def _turn(import_id: int, ahead: Ahead) -> UserImport | None:
     found = UserImport.objects.select_for_update(skip_locked=True)
     one = found.filter(pk=import_id, state__in=UserImport.WORKING).first()
     if one is not None:
-        _work(one)
+        _work(one, ahead)
         one.save()
     return one
 
@@ -137,21 +135,18 @@ def _fail(import_id: int, failure: UserImport.Failure) -> None:
     forget_tried(import_id)
 
 
-def _work(one: UserImport) -> None:
-    rows, is_last = _next_rows(one)
-    columns = mapping.from_json(one.mapping)
-    converter = Converter(one.header, columns)
-    records, refused = _checked(converter, rows)
-    users = each_user_once(records)
-    chunk = Chunk(one.workspace_id, converter.columns, converter.custom_types, users, one.update_only)
-    written = would_write(one.pk, chunk) if one.state == State.CHECKING else write(chunk)
+def _work(one: UserImport, ahead: Ahead) -> None:
+    part = ahead.part(one)
+    if one.state == State.CHECKING:
+        written = would_write(one.pk, part.chunk)
+    else:
+        written = write(part.chunk, lambda: ahead.prepare(one, part))
     _note_users(one, written.profile_ids)
-    _refuse(one, refused)
+    _refuse(one, part.refused)
     _count(one, written)
-    one.refused += len(refused)
-    if rows:
-        one.position, one.line = rows[-1].end, rows[-1].line + rows[-1].lines
-    if is_last:
+    one.refused += len(part.refused)
+    one.position, one.line = part.position, part.line
+    if part.is_last:
         one.position, one.ended_at = one.size, timezone.now()
         forget_tried(one.pk)
         one.state = State.CHECKED if one.state == State.CHECKING else State.DONE
@@ -161,44 +156,6 @@ def _count(one: UserImport, written: Written) -> None:
     one.created += written.created
     one.updated += written.updated
     one.ignored += written.ignored
-
-
-def _next_rows(one: UserImport) -> tuple[list[Row], bool]:
-    """The rows of the next chunk, and whether they are the last. Raises UnreadableError, FileNotFoundError.
-
-    Where the file becomes unreadable, the rows before are taken first: they were fine.
-    """
-    rows: list[Row] = []
-    reader = read_rows(path_of(one.stored_as), one.position, one.line, one.delimiter)
-    if one.position == 0:
-        head = next(reader, None)
-        if head is None:
-            raise UnreadableError
-        one.position, one.line = head.end, head.line + head.lines
-    start_at = one.position
-    try:
-        for row in reader:
-            rows.append(row)
-            if len(rows) >= CHUNK_ROWS or row.end - start_at >= CHUNK_BYTES:
-                return rows, False
-    except UnreadableError:
-        if not rows:
-            raise
-        return rows, False
-    return rows, True
-
-
-def _checked(converter: Converter, rows: Sequence[Row]) -> tuple[list[Record], list[tuple[int, BadRowError]]]:
-    records: list[Record] = []
-    refused: list[tuple[int, BadRowError]] = []
-    for row in rows:
-        try:
-            if not row.is_clean:
-                raise BadRowError(Reason.ENCODING)
-            records.append(converter.record(row.cells))
-        except BadRowError as error:
-            refused.append((row.line, error))
-    return records, refused
 
 
 def _refuse(one: UserImport, refused: Sequence[tuple[int, BadRowError]]) -> None:

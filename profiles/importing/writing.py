@@ -18,6 +18,7 @@ from profiles.identities import Identity, find
 from profiles.importing.converting import Record
 from profiles.live import log_identity
 from profiles.models import RANDOM_BUCKETS, IdentityChange, Profile
+from profiles.pipelines import pipelined
 from profiles.rows import SINCE, MovedError
 from profiles.versions import kinds_of
 from workspaces.data_points import log_data_points
@@ -75,11 +76,14 @@ def each_user_once(records: Iterable[Record]) -> list[Record]:
         known = users.setdefault(record.identity, record)
         if known is not record:
             known.add(record)
-    return [users[identity] for identity in sorted(users, key=lambda one: (one.name, one.label))]
+    return [users[identity] for identity in sorted(users)]
 
 
-def write(chunk: Chunk) -> Written:
-    """Write the users of ``chunk`` in the caller's transaction."""
+def write(chunk: Chunk, meanwhile: Callable[[], None] = lambda: None) -> Written:
+    """Write the users of ``chunk`` in the caller's transaction.
+
+    ``meanwhile`` is called, maybe twice, while PostgreSQL is at work; it must not ask for anything itself.
+    """
     if not chunk.records:
         return Written()
     _declare(chunk)
@@ -88,10 +92,10 @@ def write(chunk: Chunk) -> Written:
     with connection.cursor() as cursor:
         _copy(cursor, chunk, known)
         if chunk.may_create and len(known) < len(chunk.records):
-            born = _insert(cursor, chunk)
+            born = _insert(cursor, chunk, meanwhile)
             if len(born) + len(known) < len(chunk.records):
                 known |= _find_again(cursor, chunk, known.keys() | born.keys())
-        events = _update(cursor, chunk, len(known)) if known else []
+        events = _update(cursor, chunk, len(known), meanwhile) if known else []
         cursor.execute(f"DROP TABLE {_TABLE}")
     log_identity(chunk.workspace_id, IdentityChange.Kind.CREATED, sorted(born.values()))
     done = [one for one in chunk.records if one.identity in known or one.identity in born]
@@ -156,7 +160,7 @@ _ESCAPES: Final = str.maketrans(
 )
 
 
-def _insert(cursor: Any, chunk: Chunk) -> dict[Identity, int]:
+def _insert(cursor: Any, chunk: Chunk, meanwhile: Callable[[], None]) -> dict[Identity, int]:
     """Make the users whom nobody knew; one that another transaction makes at this moment is left out."""
     by_alias = chunk.records[0].identity.kind == "alias"
     since = _since(chunk, lambda column: f"'{_AT_BIRTH[column]}'", lambda column: "NULL")
@@ -184,9 +188,12 @@ def _insert(cursor: Any, chunk: Chunk) -> dict[Identity, int]:
             ON CONFLICT (workspace_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
             RETURNING external_id, '', id
         """  # noqa: S608 - names of ours
-    cursor.execute(statement, {"workspace": chunk.workspace_id})
+    with pipelined():
+        cursor.execute(statement, {"workspace": chunk.workspace_id})
+        meanwhile()
+        made = cursor.fetchall()
     kind = chunk.records[0].identity.kind
-    return {Identity(kind, name, label): profile_id for name, label, profile_id in cursor.fetchall()}
+    return {Identity(kind, name, label): profile_id for name, label, profile_id in made}
 
 
 def _find_again(cursor: Any, chunk: Chunk, settled: Iterable[Identity]) -> dict[Identity, int]:
@@ -204,7 +211,7 @@ def _find_again(cursor: Any, chunk: Chunk, settled: Iterable[Identity]) -> dict[
     return found
 
 
-def _update(cursor: Any, chunk: Chunk, known: int) -> list[NewEvent]:
+def _update(cursor: Any, chunk: Chunk, known: int, meanwhile: Callable[[], None]) -> list[NewEvent]:
     """Change the known users, whom it locks in the order of their ids; the events that this causes.
 
     A user who has all of the values already is not written again. Raises MovedError when one has gone meanwhile.
@@ -224,8 +231,9 @@ def _update(cursor: Any, chunk: Chunk, known: int) -> list[NewEvent]:
     changes = [(name, f"COALESCE(new.{name}, old.{name})") for name in chunk.columns]
     changes.append(("custom_attributes", "old.custom_attributes || new.custom"))
     changes += _since(chunk, lambda column: f"old.{column}", lambda column: f"old.{column}").items()
-    cursor.execute(
-        f"""
+    with pipelined():
+        cursor.execute(
+            f"""
         WITH changed AS (
             UPDATE profiles_profile old
             SET {", ".join(f"{name} = {value}" for name, value in changes)}, updated_at = now()
@@ -237,8 +245,9 @@ def _update(cursor: Any, chunk: Chunk, known: int) -> list[NewEvent]:
         INSERT INTO profiles_datachange (workspace_id, kind)
         SELECT %s, unnest(%s::text[]) WHERE EXISTS (SELECT FROM changed)
         """,  # noqa: S608 - names of ours
-        [chunk.workspace_id, kinds_of(name for name, _ in changes)],
-    )
+            [chunk.workspace_id, kinds_of(name for name, _ in changes)],
+        )
+        meanwhile()
     events: list[NewEvent] = []
     for place, external_id, braze_id, *values in before if watched else ():
         old = dict(zip((*_SUBSCRIPTIONS, "email", "time_zone"), values, strict=True))

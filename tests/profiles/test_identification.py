@@ -4,6 +4,7 @@ import pytest
 
 from profiles.models import Profile
 from profiles.names import find_or_create
+from profiles.rows import newborn
 from tests.profiles.conftest import Post
 from tests.profiles.worlds import check_live, event, purchase, user
 from workspaces.models import Workspace
@@ -76,7 +77,7 @@ def test_a_deprecated_id_names_its_user(track: Post, post: Post) -> None:
 
 def test_no_names_no_statements(workspace: Workspace, django_assert_num_queries: object) -> None:
     with django_assert_num_queries(0):  # type: ignore[operator]
-        assert find_or_create(workspace.pk, [], []) == {}
+        assert find_or_create(workspace.pk, [], [], lambda one: newborn(one.name)) == ({}, {})
 
 
 @pytest.mark.parametrize(

@@ -158,8 +158,8 @@ def test_the_number_of_statements_does_not_grow(workspace: Workspace) -> None:
         with CaptureQueriesContext(connection) as queries:
             assert count_received() == len(events)
         counts.append(len(queries))
-    # The first time the product, the campaign and the Canvas are new.
-    assert counts[0] - 2 == counts[1] == counts[2]
+    # The first time the campaign and the Canvas are new.
+    assert counts[0] - 1 == counts[1] == counts[2]
     assert counts[1] <= 22
 
 

@@ -11,6 +11,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from currents.catalogue import catalogue
+from profiles.event_titles import TITLES
 from profiles.message_stores import DailyEngagement, MessageSource
 from profiles.models import Alias, CustomAttribute, CustomEvent, DeprecatedId, Device, Profile, SubscriptionGroup
 from profiles.panels import _makers
@@ -139,6 +141,20 @@ def test_the_timeline_shows_the_newest_first(user: Profile, track: Post) -> None
     assert found.is_whole
     fewer = timeline(user, shown=2)
     assert (len(fewer.lines), fewer.is_whole) == (2, False)
+
+
+def test_the_timeline_speaks_the_persons_language(client: Client, user: Profile, track: Post) -> None:
+    track(
+        attributes=[{"external_id": "user-1", "email_subscribe": "unsubscribed"}],
+        events=[{"external_id": "user-1", "name": "rented_movie", "time": "2024-01-01"}],
+    )
+    page = client.get(f"{SEARCH}{user.pk}/", headers={"Accept-Language": "ja"}).content.decode()
+    assert "カスタムイベント: rented_movie" in page
+    assert "購読状態の変更（全体）" in page
+
+
+def test_every_type_of_event_has_a_title() -> None:
+    assert TITLES.keys() == catalogue().keys()
 
 
 def test_the_timeline_knows_the_time_before_the_external_id(workspace: Workspace, track: Post) -> None:

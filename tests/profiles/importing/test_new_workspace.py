@@ -2,7 +2,7 @@
 
 import pytest
 
-from profiles.importing import running
+from profiles.importing import parts
 from profiles.models import Profile
 from tests.profiles.importing.conftest import Load, counts
 from tests.profiles.statistics import ENOUGH, reading, unknown_workspace
@@ -17,7 +17,7 @@ def workspace(db: None) -> Workspace:
 
 
 def test_known_users(load: Load, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(parts, "CHUNK_ROWS", 10)
     for heading, name in (("external_id", "user-{}"), ("external_id", "old-{}"), ("braze_id", "")):
         braze_ids = iter(Profile.objects.filter(workspace=workspace).order_by("pk").values_list("braze_id", flat=True))
         names = [name.format(n) or next(braze_ids) for n in range(1, 51)]

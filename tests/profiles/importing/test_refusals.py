@@ -6,7 +6,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from profiles.importing import running, uploads
+from profiles.importing import parts, running, uploads
 from profiles.stores import UserImport
 from tests.profiles.importing.conftest import LIST, Load, Upload, form_of, start
 from workspaces.models import Activity, Workspace
@@ -101,7 +101,7 @@ def test_what_was_done_is_in_the_activity_log(load: Load) -> None:
 
 
 def test_progress_is_told(client: Client, upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(parts, "CHUNK_ROWS", 1)
     upload("external_id\nuser-1\nuser-2\n")
     one = UserImport.objects.get()
     start(client, one)

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from profiles.importing import running, uploads
+from profiles.importing import parts, running, uploads
 from profiles.live import live_users
 from profiles.models import CustomAttribute, Profile
 from profiles.stores import RefusedRow, TriedName, UserImport
@@ -49,7 +49,7 @@ def test_a_dry_run_counts_as_the_import_does(
     chunk_rows: int,
 ) -> None:
     """Each row counts once, however the file falls into chunks; who was named before is updated."""
-    monkeypatch.setattr(running, "CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr(parts, "CHUNK_ROWS", chunk_rows)
     track(attributes=[{"external_id": "known"}])
     names = ["new-1", "known", "new-2", "new-1", "", "new-3", "known", "new-1"]
     upload("external_id,plan\n" + "".join(f"{name},gold\n" for name in names))
@@ -67,7 +67,7 @@ def test_a_dry_run_counts_as_the_import_does(
 def test_a_dry_run_that_does_not_end_leaves_no_notes(
     client: Client, upload: Upload, monkeypatch: pytest.MonkeyPatch, folder: Path, end: str
 ) -> None:
-    monkeypatch.setattr(running, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(parts, "CHUNK_ROWS", 1)
     upload("external_id\nuser-1\nuser-2\n")
     one = UserImport.objects.get()
     start(client, one, "check")
@@ -102,7 +102,7 @@ def test_a_dry_run_tells_where_the_file_cannot_be_read(client: Client, load: Loa
 def test_it_goes_on_at_the_right_row_and_applies_nothing_twice(
     client: Client, upload: Upload, monkeypatch: pytest.MonkeyPatch, workspace: Workspace
 ) -> None:
-    monkeypatch.setattr(running, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(parts, "CHUNK_ROWS", 3)
     rows = "".join(f'user-{n},"line\n{n}"\n' if n % 2 else f"user-{n},x\n,bad\n" for n in range(10))
     upload("external_id,note\n" + rows)
     one = UserImport.objects.get()
@@ -112,8 +112,8 @@ def test_it_goes_on_at_the_right_row_and_applies_nothing_twice(
     while True:
         if turns % 2:
             # Killed after the users were written and before the commit.
-            def die(chunk: Any) -> Any:
-                write(chunk)
+            def die(chunk: Any, meanwhile: Any) -> Any:
+                write(chunk, meanwhile)
                 raise SystemExit
 
             monkeypatch.setattr(running, "write", die)
@@ -150,7 +150,7 @@ def test_a_lost_message_is_found_by_beat(client: Client, upload: Upload, no_brok
 def test_a_cancelled_import_stops_and_its_file_goes(
     client: Client, upload: Upload, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    monkeypatch.setattr(running, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(parts, "CHUNK_ROWS", 1)
     upload("external_id\nuser-1\nuser-2\n")
     one = UserImport.objects.get()
     start(client, one)
@@ -185,7 +185,7 @@ def test_an_open_quotation_mark_stops_at_its_line(client: Client, load: Load) ->
 
 
 def test_an_error_of_ours_fails_the_import(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(chunk: Any) -> Any:
+    def fail(*_: Any) -> Any:
         raise ZeroDivisionError
 
     monkeypatch.setattr(running, "write", fail)
@@ -211,7 +211,7 @@ def test_two_imports_of_the_same_users_make_each_user_once(
     client: Client, upload: Upload, monkeypatch: pytest.MonkeyPatch, workspace: Workspace
 ) -> None:
     """One goes up and one goes down through the same users, in small chunks, at the same time."""
-    monkeypatch.setattr(running, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(parts, "CHUNK_ROWS", 7)
     numbers = list(range(100))
     for name, order in (("up", numbers), ("down", numbers[::-1])):
         upload(f"external_id,{name}\n" + "".join(f"user-{n},{name}\n" for n in order))
