@@ -1,4 +1,7 @@
-"""Times as Braze's API takes them. Braze: user attributes object, "Custom attribute data types", dates."""
+"""Times as Braze's API takes them, and as its exports write them.
+
+Braze: user attributes object, "Custom attribute data types", dates.
+"""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -87,3 +90,8 @@ def _zone(text: str) -> timezone:
 def as_stored(moment: datetime) -> str:
     """The one form in which a date attribute is stored: UTC with milliseconds, so that texts sort as the moments do."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def iso(moment: datetime | None) -> str | None:
+    """As Braze's exports write a moment, which is how dates are stored: 2026-01-31T23:59:59.000Z. None for none."""
+    return None if moment is None else as_stored(moment)

@@ -4,12 +4,14 @@ A fixed number of statements whatever the number of users, and none for fields t
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from django.db.models import Exists, Max, OuterRef
 
 from profiles import attributions, counters
+from profiles.dates import iso
+from profiles.exporting_received import received
 from profiles.models import Alias, AppUse, Device, Profile, PushToken
 from profiles.stores import Uninstall
 
@@ -22,18 +24,20 @@ def export_users(
     """The users with these ids, oldest first, with those of ``fields`` that they have (None: all that there are).
 
     What is empty is left out (Braze: a missing field is null, false or empty). ``habits_since`` leaves out custom
-    events and purchases that were not made since then; the counts of the others are those of all time.
+    events, purchases and messages of before then; the counts of the others are those of all time.
     """
     wanted = [name for name in FIELDS if fields is None or name in fields]
     ids = list(profile_ids)
     profiles = list(Profile.objects.filter(pk__in=ids).order_by("pk"))
     lists: dict[str, Found] = {name: _LISTS[name](ids) for name in wanted if name in _LISTS}
+    if not RECEIVED.isdisjoint(wanted):
+        lists |= received(ids, habits_since)
     habits = counters.habits(ids) if set(wanted) & _HABITS.keys() else {}
     users = []
     for profile in profiles:
         user: dict[str, Any] = {}
         for name in wanted:
-            if name in _LISTS:
+            if name in lists:
                 user[name] = lists[name].get(profile.pk)
             elif name in _HABITS:
                 user[name] = _HABITS[name](habits.get(profile.pk, ()))
@@ -43,12 +47,6 @@ def export_users(
                 user[name] = _VALUES[name](profile)
         users.append({name: value for name, value in user.items() if value not in (None, "", [], {})})
     return users
-
-
-def _iso(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _coordinates(profile: Profile) -> list[Any] | None:
@@ -65,7 +63,7 @@ def _attributed(member: str) -> Callable[[Profile], Any]:
 _VALUES: Final[dict[str, Callable[[Profile], Any]]] = {
     "external_id": lambda one: one.external_id,
     "braze_id": lambda one: one.braze_id,
-    "created_at": lambda one: _iso(one.created_at),
+    "created_at": lambda one: iso(one.created_at),
     "first_name": lambda one: one.first_name,
     "last_name": lambda one: one.last_name,
     "email": lambda one: one.email,
@@ -79,11 +77,11 @@ _VALUES: Final[dict[str, Callable[[Profile], Any]]] = {
     "random_bucket": lambda one: one.random_bucket,
     "last_coordinates": _coordinates,
     "push_subscribe": lambda one: one.push_subscribe,
-    "push_opted_in_at": lambda one: _iso(one.push_opted_in_at),
-    "push_unsubscribed_at": lambda one: _iso(one.push_unsubscribed_at),
+    "push_opted_in_at": lambda one: iso(one.push_opted_in_at),
+    "push_unsubscribed_at": lambda one: iso(one.push_unsubscribed_at),
     "email_subscribe": lambda one: one.email_subscribe,
-    "email_opted_in_at": lambda one: _iso(one.email_opted_in_at),
-    "email_unsubscribed_at": lambda one: _iso(one.email_unsubscribed_at),
+    "email_opted_in_at": lambda one: iso(one.email_opted_in_at),
+    "email_unsubscribed_at": lambda one: iso(one.email_unsubscribed_at),
     **{f"attributed_{member}": _attributed(member) for member in attributions.MEMBERS},
     "custom_attributes": lambda one: one.custom_attributes,
 }
@@ -111,8 +109,8 @@ def _apps(ids: Sequence[int]) -> Found:
                 "platform": one.app.get_platform_display(),
                 "version": one.last_version,
                 "sessions": one.sessions or None,
-                "first_used": _iso(one.first_used_at),
-                "last_used": _iso(one.last_used_at),
+                "first_used": iso(one.first_used_at),
+                "last_used": iso(one.last_used_at),
             },
         )
         for one in uses
@@ -162,7 +160,7 @@ def _uninstalled(ids: Sequence[int]) -> Found:
         profile=OuterRef("profile"), app=OuterRef("app"), last_used_at__gte=OuterRef("uninstalled_at")
     )
     gone = rows.exclude(Exists(used_since)).order_by().values_list("profile_id")
-    return {profile_id: _iso(moment) for profile_id, moment in gone.annotate(last=Max("uninstalled_at"))}
+    return {profile_id: iso(moment) for profile_id, moment in gone.annotate(last=Max("uninstalled_at"))}
 
 
 #: Fields that are made of rows of their own, by profile.
@@ -188,11 +186,11 @@ def _totals(habits: Iterable[counters.Habit], kind: str) -> list[dict[str, Any]]
             "last": max(before["last"], one.last_at),
             "count": before["count"] + one.count,
         }
-    return [{**one, "first": _iso(one["first"]), "last": _iso(one["last"])} for one in totals.values()]
+    return [{**one, "first": iso(one["first"]), "last": iso(one["last"])} for one in totals.values()]
 
 
 def _recent(totals: list[dict[str, Any]], since: datetime) -> list[dict[str, Any]]:
-    first = _iso(since) or ""
+    first = iso(since) or ""
     return [one for one in totals if one["last"] >= first]
 
 
@@ -207,4 +205,6 @@ _HABITS: Final[dict[str, Callable[[Iterable[counters.Habit]], Any]]] = {
     "purchases": lambda habits: _totals(habits, counters.Kind.PURCHASE),
     "total_revenue": _revenue,
 }
-FIELDS: Final = (*_VALUES, *_LISTS, *_HABITS)
+#: What users received: see ``profiles.exporting_received``.
+RECEIVED: Final = frozenset({"campaigns_received", "canvases_received"})
+FIELDS: Final = (*_VALUES, *_LISTS, *_HABITS, *sorted(RECEIVED))

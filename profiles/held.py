@@ -6,6 +6,7 @@ from typing import Any, Final
 import orjson
 
 from currents.newest import newest_of_user
+from profiles.dates import iso
 from profiles.exporting import export_users
 from profiles.message_stores import MessageSource
 from profiles.models import Profile
@@ -18,9 +19,9 @@ def everything_held(profile: Profile) -> dict[str, Any]:
     """Everything as JSON values; what is empty is left out."""
     names = [*profile.deprecated_ids.order_by("external_id").values_list("external_id", flat=True)]
     more: dict[str, Any] = {
-        "updated_at": _iso(profile.updated_at),
-        "date_of_first_session": _iso(profile.first_used_at),
-        "date_of_last_session": _iso(profile.last_used_at),
+        "updated_at": iso(profile.updated_at),
+        "date_of_first_session": iso(profile.first_used_at),
+        "date_of_last_session": iso(profile.last_used_at),
         "is_test_user": profile.is_test_user,
         "deprecated_external_ids": names,
         "other_fields": profile.other_fields,
@@ -50,7 +51,7 @@ def _choices(profile: Profile) -> list[dict[str, Any]]:
             "name": one.group.name,
             "channel": one.group.channel,
             "subscribed": one.is_subscribed,
-            "changed_at": _iso(one.changed_at),
+            "changed_at": iso(one.changed_at),
         }
         for one in profile.subscription_states.select_related("group").order_by("group__name")
     ]
@@ -61,9 +62,9 @@ def _app_versions(profile: Profile) -> list[dict[str, Any]]:
         {
             "app": one.app.name,
             "first": one.first_version,
-            "first_at": _iso(one.first_version_at),
+            "first_at": iso(one.first_version_at),
             "last": one.last_version,
-            "last_at": _iso(one.last_version_at),
+            "last_at": iso(one.last_version_at),
         }
         for one in profile.app_uses.exclude(last_version="").select_related("app").order_by("app__name")
     ]
@@ -71,12 +72,12 @@ def _app_versions(profile: Profile) -> list[dict[str, Any]]:
 
 def _kept_events(profile: Profile) -> list[dict[str, Any]]:
     kept = profile.kept_events.select_related("event").order_by("time", "pk")
-    return [{"event": one.event.name, "time": _iso(one.time), "properties": one.properties} for one in kept]
+    return [{"event": one.event.name, "time": iso(one.time), "properties": one.properties} for one in kept]
 
 
 def _kept_purchases(profile: Profile) -> list[dict[str, Any]]:
     return [
-        {"product_id": one.product, "time": _iso(one.time), "quantity": one.count, "properties": one.properties}
+        {"product_id": one.product, "time": iso(one.time), "quantity": one.count, "properties": one.properties}
         for one in profile.kept_purchases.order_by("time", "pk")
     ]
 
@@ -87,13 +88,13 @@ def _session_lengths(profile: Profile) -> list[dict[str, Any]]:
 
 def _uninstalls(profile: Profile) -> list[dict[str, Any]]:
     gone = profile.uninstalls.select_related("app").order_by("app__name")
-    return [{"app": one.app.name, "uninstalled_at": _iso(one.uninstalled_at)} for one in gone]
+    return [{"app": one.app.name, "uninstalled_at": iso(one.uninstalled_at)} for one in gone]
 
 
 def _imports(profile: Profile) -> list[dict[str, Any]]:
     """The files whose rows made or changed the user."""
     found = profile.imports.select_related("user_import").order_by("user_import")
-    return [{"file": one.user_import.file_name, "made_at": _iso(one.user_import.made_at)} for one in found]
+    return [{"file": one.user_import.file_name, "made_at": iso(one.user_import.made_at)} for one in found]
 
 
 def _devices(profile: Profile) -> list[dict[str, Any]]:
@@ -113,7 +114,7 @@ def _messages(profile: Profile) -> list[dict[str, Any]]:
             "what": one.action,
             "channel": one.channel,
             "times": one.count,
-            "last_at": _iso(one.last_at),
+            "last_at": iso(one.last_at),
             **({"source": source.kind, "id": source.source_id} if (source := sources.get(one.source)) else {}),
         }
         for one in days
@@ -122,7 +123,7 @@ def _messages(profile: Profile) -> list[dict[str, Any]]:
 
 def _last_engagement(profile: Profile) -> list[dict[str, Any]]:
     found = profile.last_engagement.order_by("action", "channel")
-    return [{"what": one.action, "channel": one.channel, "last_at": _iso(one.last_at)} for one in found]
+    return [{"what": one.action, "channel": one.channel, "last_at": iso(one.last_at)} for one in found]
 
 
 def _events(profile: Profile, names: list[str]) -> list[dict[str, Any]]:
@@ -131,14 +132,8 @@ def _events(profile: Profile, names: list[str]) -> list[dict[str, Any]]:
         {
             "id": one.event_id,
             "type": one.event_type,
-            "time": _iso(datetime.fromtimestamp(one.time, UTC)),
+            "time": iso(datetime.fromtimestamp(one.time, UTC)),
             **orjson.loads(one.payload or b"{}"),
         }
         for one in newest_of_user(profile.workspace_id, known_as, profile.braze_id, EVENTS_HELD)
     ]
-
-
-def _iso(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

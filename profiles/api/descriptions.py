@@ -258,6 +258,33 @@ _EXPORTED: Final = shape(
         "custom_events": listing(_HABIT),
         "purchases": listing(_HABIT),
         "total_revenue": NUMBER,
+        "campaigns_received": listing(
+            shape(
+                ["name", "api_campaign_id", "engaged", "converted"],
+                closed=True,
+                name=TEXT,
+                api_campaign_id=TEXT,
+                last_received=TIME,
+                engaged={"type": "object", "additionalProperties": {"const": True}},
+                converted=BOOLEAN,
+                in_control=BOOLEAN,
+                variation_name=TEXT,
+                variation_api_id=TEXT,
+            )
+        ),
+        "canvases_received": listing(
+            shape(
+                ["name", "api_canvas_id", "in_control", "steps_received"],
+                closed=True,
+                name=TEXT,
+                api_canvas_id=TEXT,
+                last_received_message=TIME,
+                last_entered=TIME,
+                variation_name=TEXT,
+                in_control=BOOLEAN,
+                steps_received=listing(whole(name=TEXT, api_canvas_step_id=TEXT, last_received=TIME)),
+            )
+        ),
     },
 )
 export_ids = describe(

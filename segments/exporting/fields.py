@@ -15,14 +15,8 @@ CUSTOM: Final = "custom_attributes."
 #: More columns no spreadsheet shows in a useful way.
 COLUMNS_LIMIT: Final = 500
 
-#: Braze documents these beside ours. We hold nothing of the kind, so they are empty for everybody and thus left out.
-UNHELD: Final = frozenset(
-    {
-        "campaigns_received",
-        "canvases_received",
-        "cards_clicked",
-    }
-)
+#: Braze documents it beside ours. We hold nothing of the kind, so it is empty for everybody and thus left out.
+UNHELD: Final = frozenset({"cards_clicked"})
 NAMES: Final[Mapping[str, str | Promise]] = {
     "external_id": _("External ID"),
     "braze_id": _("Braze ID"),
@@ -58,6 +52,8 @@ NAMES: Final[Mapping[str, str | Promise]] = {
     "custom_events": _("Custom events"),
     "purchases": _("Purchases"),
     "total_revenue": _("Total revenue"),
+    "campaigns_received": _("Campaigns received"),
+    "canvases_received": _("Canvases received"),
 }
 #: What is chosen until somebody chooses otherwise.
 USUAL: Final = frozenset({"external_id", "first_name", "last_name", "email", "country", "language"})

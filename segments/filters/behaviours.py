@@ -72,7 +72,7 @@ class DailyCounts(Filter):
         count, money, first, last = of_user("profiles_dailycount", wanted, *self.rows(leaf, context), profile)
         if not count:
             return Fact(_("The user never did it in that time.") if _has_days(leaf) else _("The user never did it."))
-        said = {"count": int(count), "money": f"{money.normalize():f}"}
+        said: dict[str, Any] = {"count": int(count), "money": f"{money.normalize():f}"}
         said |= {"first": moment_text(first), "last": moment_text(last)}
         # No full stop: times may end with one of their own.
         text = ngettext(

@@ -1,9 +1,11 @@
 """POST /users/export/ids. Braze: export user profile by identifier."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from profiles.engagement import Source, Touch, record
 from profiles.exporting import FIELDS
 from tests.profiles.conftest import Post
 from tests.profiles.worlds import WHEN, alias, event, of_alias, purchase, user
@@ -111,6 +113,71 @@ def user_of_alias() -> Any:
 def test_nobody(post: Post) -> None:
     answer = post(PATH, {"external_ids": ["a"], "user_aliases": [alias("b")], "email_address": "c@example.com"})
     assert answer.json() == {"message": "success", "users": [], "invalid_user_ids": ["a", "b", "c@example.com"]}
+
+
+def test_campaigns_and_canvases(post: Post, track: Post, workspace: Workspace) -> None:
+    track(attributes=[{"external_id": f"user-{number}"} for number in (1, 2)])
+    campaign = Source("campaign", "c-1")
+    canvas = Source("canvas", "v-1")
+    variant, variation, step = (
+        Source("variant", "a", campaign),
+        Source("variation", "b", canvas),
+        Source("step", "s", canvas),
+    )
+    early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    one, other = user("user-1").pk, user("user-2").pk
+    record(
+        workspace.pk,
+        [
+            Touch(one, "received", "email", early, campaign, "Spring", {variant: "Variant A"}),
+            Touch(one, "received", "push", late, campaign, "Spring"),
+            Touch(one, "machine", "email", late, campaign, "Spring"),
+            Touch(one, "clicked", "push", late, campaign, "Spring", {Source("link", "top", campaign): ""}),
+            Touch(one, "converted", "", late, campaign, "Spring"),
+            Touch(one, "entered", "", early, canvas, "Welcome", {variation: "Variant 1"}),
+            Touch(one, "received", "sms", late, canvas, "Welcome", {step: "Hello"}),
+            Touch(one, "received", "email", late),
+            Touch(other, "control", "", early, campaign, "Spring"),
+            Touch(other, "opened", "email", late, canvas, "Welcome"),
+        ],
+    )
+    fields = ["external_id", "campaigns_received", "canvases_received"]
+    found = post(PATH, {"external_ids": ["user-1", "user-2"], "fields_to_export": fields}).json()["users"]
+    first, last = "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"
+    assert found == [
+        {
+            "external_id": "user-1",
+            "campaigns_received": [
+                {
+                    "name": "Spring",
+                    "api_campaign_id": "c-1",
+                    "last_received": last,
+                    "engaged": {"opened_email": True},
+                    "converted": True,
+                    "in_control": False,
+                    "variation_name": "Variant A",
+                    "variation_api_id": "a",
+                }
+            ],
+            "canvases_received": [
+                {
+                    "name": "Welcome",
+                    "api_canvas_id": "v-1",
+                    "last_received_message": last,
+                    "last_entered": first,
+                    "variation_name": "Variant 1",
+                    "in_control": False,
+                    "steps_received": [{"name": "Hello", "api_canvas_step_id": "s", "last_received": last}],
+                }
+            ],
+        },
+        {
+            "external_id": "user-2",
+            "campaigns_received": [
+                {"name": "Spring", "api_campaign_id": "c-1", "engaged": {}, "converted": False, "in_control": True}
+            ],
+        },
+    ]
 
 
 @pytest.mark.parametrize("fields", [["email"], list(FIELDS)])

@@ -165,6 +165,23 @@ def test_custom_events_of_90_days_and_their_counts_of_all_time(ask: Ask, house: 
     assert [(one["name"], one["count"]) for one in user["custom_events"]] == [("recent", 4)]
 
 
+def test_messages_of_90_days(ask: Ask, house: House) -> None:
+    from profiles.engagement import Source, Touch, record
+
+    now = timezone.now()
+    for name, age in (("Old", 100), ("Recent", 1)):
+        for kind in ("campaign", "canvas"):
+            at, source = now - timedelta(days=age), Source(kind, name)
+            record(house.workspace.pk, [Touch(house.profiles[0].pk, "received", "email", at, source, name)])
+    url = ask(fields_to_export=["campaigns_received", "canvases_received", "cards_clicked"]).json()["url"]
+    work()
+    ((user, *_others),) = unzipped(body(fetch(url)))
+    assert {field: [one["name"] for one in found] for field, found in user.items()} == {
+        "campaigns_received": ["Recent"],
+        "canvases_received": ["Recent"],
+    }
+
+
 # --- The link ---
 
 
