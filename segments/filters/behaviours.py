@@ -78,13 +78,13 @@ class DailyCounts(Filter):
         text = ngettext(
             "The user did it %(count)s time: first on %(first)s, last on %(last)s",
             "The user did it %(count)s times: first on %(first)s, last on %(last)s",
-            said["count"],
+            int(count),
         )
         if self.kind == DailyCount.Kind.PURCHASE:
             text = ngettext(
                 "The user did it %(count)s time, for %(money)s in all: first on %(first)s, last on %(last)s",
                 "The user did it %(count)s times, for %(money)s in all: first on %(first)s, last on %(last)s",
-                said["count"],
+                int(count),
             )
         return Fact(text % said)
 
