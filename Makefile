@@ -11,6 +11,9 @@ SOAK_IMPORT_MB ?= 499
 PYTEST_WORKERS ?= auto
 export SOAK_KILLS SOAK_USERS SOAK_EVENTS SOAK_EXAMPLES SOAK_IMPORT_MB
 
+# What Python has compiled is kept, also where the environment says otherwise: tests start some hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
+
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check -qq

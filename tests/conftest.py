@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.test import TransactionTestCase
+from django.utils import translation
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from brazeclone.messages import LANGUAGES, compile_catalogue
@@ -49,6 +50,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     soaks = [item for item in items if item.get_closest_marker("soak")]
     config.hook.pytest_deselected(items=soaks)
     items[:] = [item for item in items if item not in soaks]
+
+
+def pytest_runtest_setup() -> None:
+    """Back to the language of the settings: a request of the test client leaves its own in this thread."""
+    translation.deactivate()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -94,7 +100,7 @@ def new_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Calla
     def open_page(**options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en", **options})
         context.set_default_timeout(PATIENCE_MS)
-        # What was done and answered; pictures of every step would take a third of the time of a browser test.
+        # What was done and answered; pictures of every step take their time.
         context.tracing.start()
         contexts.append(context)
         return context.new_page()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.utils import translation
 
 from brazeclone import messages
 
@@ -42,6 +43,12 @@ def test_a_text_that_is_not_a_message_is_seen() -> None:
     reader = _Texts()
     reader.feed('<p title="Hover me">Hello <b></b></p><script>let notText</script>')
     assert reader.texts == ["Hover me", "Hello "]
+
+
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_no_test_finds_the_language_of_another(turn: str) -> None:
+    assert translation.get_language() == "en"
+    translation.activate("ja")
 
 
 class _Texts(HTMLParser):
