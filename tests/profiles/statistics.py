@@ -7,14 +7,14 @@ from django.db import connection
 
 from workspaces.models import App, Workspace
 
-USERS = 4_000
+USERS = 2_500
 #: Rows that a request about 50 users may read: some for each of them, not the workspace.
 ENOUGH = 2_000
 
 
 def unknown_workspace() -> Workspace:
-    """4,000 users with every kind of name, in a workspace that was empty when the statistics were taken."""
-    _fill(Workspace.objects.create(name="Old"), 3 * USERS)
+    """2,500 users with every kind of name, in a workspace that was empty when the statistics were taken."""
+    _fill(Workspace.objects.create(name="Old"), 2 * USERS)
     new = Workspace.objects.create(name="Example")
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
