@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION
@@ -22,13 +22,13 @@ from django.views.decorators.http import require_GET, require_POST
 from profiles.models import Profile
 from segments import builder, editing, funnels, sizes
 from segments.edited_admin import EditedAdmin
-from segments.engine import evaluate
+from segments.engine import broken_among, evaluate
 from segments.explain import explain
 from segments.exporting import screens as export_screens  # noqa: F401 - registers them
 from segments.filters.user_lists import label_of
 from segments.lists.taking import MAX_BYTES, MAX_MEGABYTES, ListError, take
 from segments.models import Segment
-from segments.offers import offers
+from segments.offers import Offer, offers
 from segments.panels import segments_of
 from segments.schema import schema
 from segments.screens import (
@@ -48,6 +48,7 @@ from segments.words import Words, tree_of
 from workspaces.admin_base import may, needs, person_in, workspace_in
 from workspaces.models import App
 from workspaces.roles import Action
+from workspaces.usage import Use
 
 #: Days of the chart.
 CHART_DAYS = 100
@@ -55,9 +56,15 @@ CHART_DAYS = 100
 SIZE_GOOD_FOR = timedelta(seconds=60)
 
 
-def _is_stale(segment: Segment) -> bool:
-    """Whether the list should ask for the size anew."""
-    return segment.size_at is None or timezone.now() - segment.size_at > SIZE_GOOD_FOR
+class _Listed(NamedTuple):
+    """A row of the list; ``size`` is as it was computed last, ``is_stale``: the page asks for it anew."""
+
+    segment: Segment
+    lines: list[str]
+    size: int | None
+    is_stale: bool
+    uses: list[Use]
+    offers: list[Offer]
 
 
 @admin.register(Segment)
@@ -115,15 +122,21 @@ class SegmentAdmin(EditedAdmin):
         trees = {segment.pk: tree_of(segment.filters) for segment in segments}
         words = Words(workspace_in(request).pk, trees.values())
         uses = uses_of(segments)
-        context = {
-            "title": _("Segments"),
-            **listed,
-            "rows": [
-                (one, words.lines(trees[one.pk]), uses[one.pk], _is_stale(one), offers(request, one))
-                for one in segments
-            ],
-            "create": create,
-        }
+        # What such a segment had before something in it was archived is not its size.
+        broken = broken_among({one.pk: one.filters for one in segments}, workspace_in(request).pk)
+        old = timezone.now() - SIZE_GOOD_FOR
+        rows = [
+            _Listed(
+                one,
+                words.lines(trees[one.pk]),
+                None if one.pk in broken else one.size,
+                one.pk in broken or one.size_at is None or one.size_at < old,
+                uses[one.pk],
+                offers(request, one),
+            )
+            for one in segments
+        ]
+        context = {"title": _("Segments"), **listed, "rows": rows, "create": create}
         return self.screen(request, "segments/list.html", context, status=status)
 
     @needs(Action.VIEW_SEGMENTS)

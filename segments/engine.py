@@ -6,11 +6,11 @@ users are in nothing, and a share is a share of the users that there are.
 """
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
@@ -20,12 +20,12 @@ from profiles.live import live_users
 from profiles.reading import COUNTED, count_for_read
 from profiles.sets import ProfileSet, profile_ids, sampled
 from profiles.versions import Kind
-from segments.filters.base import Context, UnusableError
+from segments.filters.base import Context, Leaf, UnusableError
 from segments.filters.registry import filter_of
 from segments.finding import Answer, Patience, find_all, in_time
 from segments.leaf_cache import LeafSet, Question
 from segments.leaves import Asked, Side, by_filter, questions_of
-from segments.tree import Group, Problem, Row, Tree, TreeError
+from segments.tree import Group, Problem, Row, Tree, TreeError, parse
 from workspaces.models import App, Workspace
 
 #: So many users are looked at for an estimate: half a percent of all is found to a fifth of it.
@@ -164,6 +164,24 @@ def broken_references(tree: Tree, workspace_id: int) -> list[Problem]:
         if one is not None:
             found |= one.unusable(workspace_id, leaves)
     return [_problem(tree, leaf_id, why) for leaf_id, why in found.items()]
+
+
+def broken_among(filters: Mapping[int, Any], workspace_id: int) -> set[int]:
+    """The keys of those of ``filters`` (stored trees) that have no set, as far as can be told without evaluating them:
+    they cannot be read, or point to something gone or archived. A few statements, however many trees there are.
+    """
+    found: set[int] = set()
+    leaves: list[Leaf] = []
+    for key, data in filters.items():
+        try:
+            leaves += [replace(leaf, id=f"{key}:{leaf.id}") for leaf in parse(data).leaves()]
+        except TreeError:
+            found.add(key)
+    for name, alike in by_filter(leaves).items():
+        one = filter_of(name)
+        if one is not None:
+            found |= {int(leaf_id.partition(":")[0]) for leaf_id in one.unusable(workspace_id, alike)}
+    return found
 
 
 def _take(tree: Tree, sides: Sequence[Side], answer: Answer, result: Evaluation) -> None:

@@ -152,6 +152,19 @@ def test_a_new_filter_over_it_is_refused_and_one_that_was_there_is_not(client: C
     assert answer.json()["problems"][0]["text"].startswith("Row 2, filter 1: The campaign “Spring” is archived.")
 
 
+def test_the_list_shows_no_number_from_before(client: Client, house: House) -> None:
+    one = made(house, Campaign)
+    segment = house.segment("Readers", filters=house.tree(over(one)), size=4321, size_at=timezone.now())
+    copy = house.segment("Others", filters=house.tree(in_cohort("c1")), size=1234, size_at=timezone.now())
+    house.segment("Unreadable", filters={"rows": 7}, size=5678, size_at=timezone.now())
+    assert "4,321" in client.get(f"{SEGMENTS}/").content.decode()
+    archive(client, one)
+    shown = client.get(f"{SEGMENTS}/").content.decode()
+    assert ("4,321" in shown, "5,678" in shown, "1,234" in shown) == (False, False, True)
+    assert f'data-size="{SEGMENTS}/{segment.pk}/size/"' in shown
+    assert f'data-size="{SEGMENTS}/{copy.pk}/size/"' not in shown
+
+
 def test_a_user_s_explanation_says_so(client: Client, house: House) -> None:
     one = made(house, Campaign)
     archive(client, one)
