@@ -15,13 +15,14 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from partners import copies, identities, late, runs, unmatched
-from partners.changes import Group, Identifier, decode, identifier_of
+from partners.changes import FOLD_TASK, Group, Identifier, decode, identifier_of
 from partners.locks import only_one
 from partners.matching import Found, match
 from partners.models import Cohort, CohortChange, FullCopy
 from partners.runs import Arrival, Tally
 from partners.storing import store_members
 from partners.unmatched import Waiting
+from partners.wakeup import call_again
 from profiles.sets import ProfileSet
 from workspaces.data_points import log_data_points
 
@@ -64,13 +65,17 @@ def fold_cohort(cohort_id: int) -> None:
 def fold_unless_folding(cohort_id: int) -> None:
     """``fold_cohort``, unless another worker does it: that one sees what waits here before it ends.
 
-    It looks again after it has let go of the lock, so what was committed before somebody found it taken is seen.
+    It looks again after it has let go of the lock, so what was committed before somebody found it taken is seen. Only
+    just before that it lets requests call again: those that come while it folds need no worker of their own.
     """
-    while waiting_by_cohort([cohort_id]):
+    while True:
         with only_one(_LOCK, cohort_id) as mine:
             if not mine:
                 return
             fold_cohort(cohort_id)
+        call_again(FOLD_TASK, cohort_id)
+        if not waiting_by_cohort([cohort_id]):
+            return
 
 
 def fold_for_read(cohort_ids: Collection[int]) -> int:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import F
 
 from partners import copies, runs
 from partners.changes import DEVICE, EMAIL, Identifier
@@ -31,7 +30,7 @@ Hit = tuple[UnmatchedId, list[int]]
 
 def match_new(cohort_id: int) -> None:
     """Match once more what began to wait since the last time."""
-    while _waits_unmatched(cohort_id):
+    while _next_new(cohort_id, 1):
         _match_some(cohort_id)
 
 
@@ -74,9 +73,23 @@ def locked(cohort_id: int) -> Cohort | None:
     return rows.filter(pk=cohort_id).first()
 
 
-def _waits_unmatched(cohort_id: int) -> bool:
-    # Keys of the waiting list are drawn under the cohort's lock, so none appears below one that was seen.
-    return UnmatchedId.objects.filter(cohort_id=cohort_id, pk__gt=F("cohort__matched_to")).exists()
+def _next_new(cohort_id: int, limit: int) -> list[int]:
+    """The primary keys of the oldest that began to wait since the last time. One statement.
+
+    Keys of the waiting list are drawn under the cohort's lock, so none appears below one that was seen.
+    """
+    # Only one index has this order: others would do for a list that statistics do not know yet, and it is long.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id FROM partners_unmatchedid
+            WHERE (cohort_id, id) > (SELECT id, matched_to FROM partners_cohort WHERE id = %(cohort)s)
+              AND (cohort_id, id) < (SELECT id + 1, 0::bigint FROM partners_cohort WHERE id = %(cohort)s)
+            ORDER BY cohort_id, id LIMIT %(limit)s
+            """,
+            {"cohort": cohort_id, "limit": limit},
+        )
+        return [row_id for (row_id,) in cursor.fetchall()]
 
 
 @transaction.atomic
@@ -84,10 +97,10 @@ def _match_some(cohort_id: int) -> None:
     cohort = locked(cohort_id)
     if cohort is None:
         return
-    rows = list(UnmatchedId.objects.filter(cohort=cohort, pk__gt=cohort.matched_to).order_by("pk")[:AT_ONCE])
-    if rows:
-        Cohort.objects.filter(pk=cohort.pk).update(matched_to=rows[-1].pk)
-        _join(cohort, rows)
+    row_ids = _next_new(cohort_id, AT_ONCE)
+    if row_ids:
+        Cohort.objects.filter(pk=cohort.pk).update(matched_to=row_ids[-1])
+        _join(cohort, UnmatchedId.objects.filter(pk__in=row_ids))
 
 
 def _join(cohort: Cohort, rows: Iterable[UnmatchedId]) -> None:

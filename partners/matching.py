@@ -24,15 +24,15 @@ _HERE = "(SELECT %(workspace)s::bigint)"
 #: times as fast as joining the table to as many values as one fold has.
 _NAMED = {
     # Hardly any workspace has deprecated ids: whether this one has is asked once, not for each value.
-    EXTERNAL_ID: f"SELECT id FROM profiles_profile WHERE workspace_id = {_HERE} AND external_id = w.value"
+    EXTERNAL_ID: "SELECT id FROM profiles_profile WHERE workspace_id = {here} AND external_id = w.value"
     " UNION ALL SELECT profile_id FROM profiles_deprecatedid"
-    f" WHERE (SELECT true FROM profiles_deprecatedid WHERE workspace_id = {_HERE} ORDER BY external_id LIMIT 1)"
-    f" AND workspace_id = {_HERE} AND external_id = w.value",
+    " WHERE (SELECT true FROM profiles_deprecatedid WHERE workspace_id = {here} ORDER BY external_id LIMIT 1)"
+    " AND workspace_id = {here} AND external_id = w.value",
     ALIAS: "SELECT profile_id AS id FROM profiles_alias"
-    f" WHERE workspace_id = {_HERE} AND label = w.label AND name = w.value",
-    DEVICE: f"SELECT profile_id AS id FROM profiles_device WHERE workspace_id = {_HERE} AND device_id = w.value"
+    " WHERE workspace_id = {here} AND label = w.label AND name = w.value",
+    DEVICE: "SELECT profile_id AS id FROM profiles_device WHERE workspace_id = {here} AND device_id = w.value"
     " AND (SELECT external_id IS NULL FROM profiles_profile p WHERE p.id = profile_id)",
-    EMAIL: f"SELECT id FROM profiles_profile WHERE workspace_id = {_HERE} AND email <> '' AND email = w.value",
+    EMAIL: "SELECT id FROM profiles_profile WHERE workspace_id = {here} AND email <> '' AND email = w.value",
 }
 # The place of each value and the profile that it names (32 bits each), end to end in one value: a row for each would
 # cost ten times as much. Sorted, so that neighbours in the index are probed one after the other; in memory.
@@ -112,7 +112,7 @@ def _pairs(workspace_id: int, kind: str, values: Sequence[Any]) -> tuple[Any, An
     for name, column in zip(names, lists, strict=True):
         array, parameters[name], parameters["separator_" + name] = _array(name, column)
         arrays.append(array)
-    query = _FIND.format(arrays=", ".join(arrays), names=", ".join(names), named=_NAMED[kind])
+    query = _FIND.format(arrays=", ".join(arrays), names=", ".join(names), named=_NAMED[kind].format(here=_HERE))
     with binary_cursor() as cursor:
         if len(values) >= _MANY and connection.in_atomic_block:
             cursor.execute(_SORT_IN_MEMORY)

@@ -5,7 +5,6 @@ from celery import shared_task
 from partners import copies, folding, identities, late, metering, runs
 from partners.changes import FOLD_TASK
 from partners.registry import modules
-from partners.wakeup import begun
 
 # Celery finds this module; the partners' own tasks are registered by importing them.
 PARTNERS_TASKS = [module for _, module in modules("tasks")]
@@ -14,7 +13,6 @@ PARTNERS_TASKS = [module for _, module in modules("tasks")]
 @shared_task(name=FOLD_TASK)  # type: ignore[untyped-decorator]
 def fold_cohort(cohort_id: int) -> None:
     """Fold what waits for one cohort: the wake-up call after requests."""
-    begun(FOLD_TASK, cohort_id)
     folding.fold_unless_folding(cohort_id)
 
 

@@ -149,7 +149,7 @@ def test_a_long_waiting_list_is_not_read(mixpanel: Partner, workspace: Workspace
     fill(workspace, 1, 1)
     before = entries_read()
     follow(workspace.pk)
-    mixpanel.change({"user_ids": ["u1", "nobody"]})
+    mixpanel.add("u1")
     fold_cohort(mixpanel.cohort().pk)
     assert mixpanel.cohort().size == 1
     assert entries_read() - before <= 50

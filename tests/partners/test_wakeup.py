@@ -33,7 +33,33 @@ def test_it_works(mixpanel: Partner, users: MakeUsers, sent: list[tuple[Any, ...
     fold_cohort(cohort_id)
     assert mixpanel.cohort().size == 2
     mixpanel.add("u3")
-    assert len(sent) == 2, "the call before has begun"
+    assert len(sent) == 2, "the call before is answered"
+
+
+def test_requests_during_a_fold_call_no_more_workers(
+    mixpanel: Partner, users: MakeUsers, sent: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker begins at once when it is called, and finds that another one has the cohort."""
+    monkeypatch.setattr(wakeup, "PENDING_SECONDS", 60)
+    users(*(f"u{number}" for number in range(50)))
+    mixpanel.add("u0")
+    cohort_id = mixpanel.cohort().pk
+    fold, late = folding.fold_cohort, list(range(1, 50))
+
+    def fold_while_pushing(one: int) -> None:
+        fold(one)
+        while late:
+            before = len(sent)
+            mixpanel.add(f"u{late.pop()}")
+            for _call in sent[before:]:
+                at_once(lambda: fold_cohort(one))
+
+    monkeypatch.setattr(folding, "fold_cohort", fold_while_pushing)
+    fold_cohort(cohort_id)
+    assert mixpanel.cohort().size == 50
+    assert sent == [(FOLD_TASK, cohort_id)]
+    mixpanel.remove("u0")
+    assert sent == 2 * [(FOLD_TASK, cohort_id)], "what comes afterwards is called for"
 
 
 def test_each_cohort_has_calls_of_its_own(mixpanel: Partner, sent: list[tuple[Any, ...]]) -> None:
