@@ -114,6 +114,8 @@ DATABASES: dict[str, dict[str, Any]] = {
     }
 }
 REDIS_URL = env.str("REDIS_URL", default="redis://localhost:6379/0")
+# What a request waits at most for what may be lost: a count, a wake-up call. Then it does without for a while.
+VALKEY_PATIENCE_SECONDS = env.float("VALKEY_PATIENCE_SECONDS", default=0.25)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",

@@ -13,8 +13,6 @@ from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 
-#: What a request waits for it at most.
-PATIENCE_SECONDS: Final = 0.25
 #: After a failure it is left alone for so long, so that requests do not wait for it one after the other.
 QUIET_SECONDS: Final = 10.0
 
@@ -32,8 +30,8 @@ def valkey() -> Any:
     """The client, shared by all threads. Its commands raise RedisError."""
     return Redis.from_url(
         settings.REDIS_URL,
-        socket_connect_timeout=PATIENCE_SECONDS,
-        socket_timeout=PATIENCE_SECONDS,
+        socket_connect_timeout=settings.VALKEY_PATIENCE_SECONDS,
+        socket_timeout=settings.VALKEY_PATIENCE_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
 
