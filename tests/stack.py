@@ -18,7 +18,7 @@ from django.db import connection
 from brazeclone.launcher import identity, ports
 from tests.servers import answers
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 180.0
 _CELERY = ("celery", "--app", "brazeclone")
 # Everything that waits, waits little: a test sees in a second what takes a minute elsewhere.
 _SHORT_DELAYS = {

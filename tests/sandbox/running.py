@@ -17,7 +17,7 @@ from sandbox.app import create_app
 from sandbox.config import Settings
 from sandbox.server import bound_port, build_server
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 STARTED = int(time.time())
 """One moment for all events, so that the same event is the same whenever it is made."""
 SECRET = ("sandbox-api-secret", "")
