@@ -24,7 +24,7 @@ django.setup()
 from django.db import connection  # noqa: E402
 
 from currents import batches, delivery, log, outcomes  # noqa: E402
-from currents.destinations import Account, Encoded, Request, destination  # noqa: E402
+from currents.destinations import Account, Request, destination  # noqa: E402
 from currents.log import Position  # noqa: E402
 from currents.models import SHARDS, Current  # noqa: E402
 from currents.sending import send  # noqa: E402
@@ -95,7 +95,7 @@ def bare_splicing(current: Current, events: int, stages: Stages) -> int:
             target.encode(log.LoggedEvent(one, xid, event_id, event_type, moment, user, 0.0, payload), account)
             for one, xid, event_id, event_type, moment, user, payload in rows
         ]
-        return b"[" + b",".join([one.body for one in made if isinstance(one, Encoded)]) + b"]"
+        return b"[" + b",".join([one for one in made if isinstance(one, bytes)]) + b"]"
 
     return _bare(current, encode)
 

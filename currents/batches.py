@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from django.utils.translation import gettext_noop
 
 from currents import log as event_log
-from currents.destinations import Account, Destination, Encoded, Skipped, Unsendable
+from currents.destinations import Account, Destination, Skipped, Unsendable
 from currents.log import LoggedEvent, Position
 from currents.models import Current, Outcome
 from currents.selections import Selections, load_selections
@@ -72,7 +72,7 @@ class BatchBuilder:
         if self.selections.transformations != self.account.transformations:
             self.account = replace(self.account, transformations=self.selections.transformations)
 
-    def encode(self, event: LoggedEvent) -> Encoded | Skipped | Unsendable:
+    def encode(self, event: LoggedEvent) -> bytes | Skipped | Unsendable:
         """One event for the destination; a defect of ours makes it a dead letter, and does not stop its shard."""
         try:
             return self.destination.encode(event, self.account)
@@ -90,7 +90,7 @@ class BatchBuilder:
     def _add(self, batch: Batch, page: list[LoggedEvent], limit: int) -> bool:
         """Add events until the batch is full; False: some of the page are left for the next."""
         encode, account = self.destination.encode, self.account
-        room = self.destination.max_bytes - 1
+        events, bodies, room = batch.events, batch.bodies, self.destination.max_bytes - 1
         passed, complete = None, False
         for event, is_selected in zip(page, self._selected_on(page), strict=True):
             if not is_selected:
@@ -102,13 +102,13 @@ class BatchBuilder:
                     encoded = encode(event, account)
                 except Exception:
                     encoded = self._defect(event)
-                if isinstance(encoded, Encoded):
-                    size = batch.size + len(encoded.body) + 1
-                    if batch.bodies and (len(batch.bodies) >= limit or size > room):
+                if isinstance(encoded, bytes):
+                    size = batch.size + len(encoded) + 1
+                    if bodies and (len(bodies) >= limit or size > room):
                         break
                     batch.size = size
-                    batch.events.append(event)
-                    batch.bodies.append(encoded.body)
+                    events.append(event)
+                    bodies.append(encoded)
                 elif isinstance(encoded, Unsendable):
                     batch.unsendable.append((event, encoded))
                 else:

@@ -13,7 +13,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
 from currents.batches import BatchBuilder
-from currents.destinations import Encoded, Skipped, Unsendable, Verdict
+from currents.destinations import Skipped, Unsendable, Verdict
 from currents.log import LoggedEvent
 from currents.models import Current, DeadLetter, Outcome
 from currents.outcomes import add_counts, source_event
@@ -103,8 +103,8 @@ def _send(current: Current, builder: BatchBuilder, letters: list[Letter]) -> boo
     ready: list[tuple[int, bytes]] = []
     for letter_id, event in letters:
         encoded = builder.encode(event)
-        if isinstance(encoded, Encoded):
-            ready.append((letter_id, encoded.body))
+        if isinstance(encoded, bytes):
+            ready.append((letter_id, encoded))
         else:
             refused[letter_id] = _reason(encoded)
     delivered, unanswered = _post(builder, ready, refused)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from currents.batches import BatchBuilder
 from currents.catalogue import OTHERS, event_type
-from currents.destinations import Account, Destination, Encoded, Unsendable, Verdict
+from currents.destinations import Account, Destination, Unsendable, Verdict
 from currents.examples import example_properties
 from currents.log import LoggedEvent, NewEvent
 from currents.models import Current
@@ -36,8 +36,8 @@ def send_test_events(current: Current, target: Destination) -> list[TestResult]:
     builder = BatchBuilder(current, target, Account.of(current))
     events = [_example(name) for name in current.event_types]
     encoded = [builder.encode(event) for event in events]
-    sendable = [index for index, one in enumerate(encoded) if isinstance(one, Encoded)]
-    outcome = _post(target, builder.account, [one.body for one in encoded if isinstance(one, Encoded)])
+    sendable = [index for index, one in enumerate(encoded) if isinstance(one, bytes)]
+    outcome = _post(target, builder.account, [one for one in encoded if isinstance(one, bytes)])
     by_event = dict(zip(sendable, outcome, strict=True))
     return [
         TestResult(_label(event.event_type), *by_event.get(index, (False, _reason(encoded[index]))))

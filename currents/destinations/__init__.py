@@ -47,13 +47,6 @@ class Account:
         return cls(current.options, current.secrets, current.transformations)
 
 
-@dataclass(slots=True)  # not frozen: one is made for each event, and frozen ones take twice as long to make
-class Encoded:
-    """An event in the destination's words, as JSON, ready to go into a batch."""
-
-    body: bytes
-
-
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """An event that this destination is not sent, counted by its reason."""
@@ -147,8 +140,8 @@ class Destination(Protocol):
     def field_names(self) -> Sequence[str]:
         """The fields that are known to leave, by the destination's names: what transformations are suggested for."""
 
-    def encode(self, event: LoggedEvent, account: Account) -> Encoded | Skipped | Unsendable:
-        """One event in its words. Never raises for what an event holds."""
+    def encode(self, event: LoggedEvent, account: Account) -> bytes | Skipped | Unsendable:
+        """One event in its words, as JSON, ready to go into a batch. Never raises for what an event holds."""
 
     def request(self, bodies: Sequence[bytes], account: Account) -> Request:
         """The request that delivers a batch of encoded events."""

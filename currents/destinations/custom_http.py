@@ -15,7 +15,6 @@ from currents.catalogue import OTHERS, EventType, catalogue
 from currents.destinations import (
     Account,
     Answer,
-    Encoded,
     FormField,
     Reply,
     Request,
@@ -63,7 +62,7 @@ class CustomHttp:
     def field_names(self) -> Sequence[str]:
         return _field_names()
 
-    def encode(self, event: LoggedEvent, account: Account) -> Encoded | Skipped | Unsendable:
+    def encode(self, event: LoggedEvent, account: Account) -> bytes | Skipped | Unsendable:
         stored: dict[str, Any] = orjson.loads(event.payload or b"{}")
         user = dict(stored.get("user") or {})
         if event.external_user_id is not None:
@@ -73,7 +72,7 @@ class CustomHttp:
         body = orjson.dumps(
             {**stored, "event_type": event.event_type, "id": event.event_id, "time": event.time, "user": user}
         )
-        return Skipped(Outcome.TOO_LARGE) if len(body) > MAX_EVENT_BYTES else Encoded(body)
+        return Skipped(Outcome.TOO_LARGE) if len(body) > MAX_EVENT_BYTES else body
 
     def request(self, bodies: Sequence[bytes], account: Account) -> Request:
         return Request(

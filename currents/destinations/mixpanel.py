@@ -19,7 +19,6 @@ from currents.catalogue import EventType
 from currents.destinations import (
     Account,
     Answer,
-    Encoded,
     FormField,
     Refusal,
     Reply,
@@ -82,14 +81,14 @@ class Mixpanel:
     def field_names(self) -> Sequence[str]:
         return _field_names()
 
-    def encode(self, event: LoggedEvent, account: Account) -> Encoded | Skipped | Unsendable:
+    def encode(self, event: LoggedEvent, account: Account) -> bytes | Skipped | Unsendable:
         if not event.external_user_id:
             return Skipped(Outcome.NO_EXTERNAL_ID)
         if event.time < EARLIEST:
             return Skipped(Outcome.TOO_OLD)
         spliced = _layouts.splice(event, account.secrets["token"], account.transformations)
         if spliced is not None and len(spliced) <= MAX_EVENT_BYTES:
-            return Encoded(spliced)
+            return spliced
         built, problem = build_event(event, account.secrets["token"])
         if account.transformations:
             transform(built["properties"], account.transformations)
@@ -100,7 +99,7 @@ class Mixpanel:
         if problem is not None:
             return Unsendable(problem.reason, problem.field, body)
         _layouts.learn(event, built)
-        return Encoded(body)
+        return body
 
     def request(self, bodies: Sequence[bytes], account: Account) -> Request:
         credentials = base64.b64encode(f"{account.secrets['api_secret']}:".encode()).decode()

@@ -30,11 +30,11 @@ def shared_sandbox() -> Iterator[RunningSandbox]:
 
 @pytest.fixture
 def mixpanel(shared_sandbox: RunningSandbox, settings: Any) -> RunningSandbox:
-    """The sandbox, empty and well-behaved, as Mixpanel's region "Sandbox"; nothing waits long."""
+    """The sandbox, empty and well-behaved, as Mixpanel's region "Sandbox"; no retry waits, and nobody is impatient."""
     shared_sandbox.empty()
     settings.MIXPANEL_SANDBOX_URL = shared_sandbox.url
-    settings.CURRENTS_REQUEST_TIMEOUT = 1.0
-    settings.CURRENTS_LEASE_SECONDS = 5.0
+    settings.CURRENTS_REQUEST_TIMEOUT = 30.0
+    settings.CURRENTS_LEASE_SECONDS = 60.0
     settings.CURRENTS_BACKOFF_BASE = 0.0
     settings.CURRENTS_BACKOFF_MAX = 0.0
     settings.CURRENTS_BACKOFF_JITTER = [0.0, 0.0]

@@ -1,5 +1,6 @@
 """The event log by day: partitions made ahead, dropped when their time is over, kept for a Current that waits."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -22,18 +23,27 @@ from workspaces.models import Workspace
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TODAY = timezone.now().astimezone(UTC).date()
+#: No test begins so shortly before a day ends.
+MIDNIGHT = timedelta(minutes=2)
+
+
+def today() -> date:
+    """The day of what is received now."""
+    return datetime.now(UTC).date()
 
 
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
-    """Only the partitions that a fresh database has are there, and no marks."""
+    """Only the partitions that a fresh database has are there, and no marks; and it stays the same day."""
+    left = Partition(today()).end - datetime.now(UTC)
+    if left < MIDNIGHT:
+        time.sleep(left.total_seconds() + 1)
     make_ahead()
     _forget_marks()
     yield
     Event.objects.all().delete()
     for one in partitions():
-        if not TODAY <= one.day <= TODAY + timedelta(days=DAYS_AHEAD):
+        if not today() <= one.day <= today() + timedelta(days=DAYS_AHEAD):
             assert drop(one)
     _forget_marks()
 
@@ -44,8 +54,8 @@ def _forget_marks() -> None:
 
 
 def _partition(days_ago: int) -> Partition:
-    make_ahead(TODAY - timedelta(days=days_ago))
-    return Partition(TODAY - timedelta(days=days_ago))
+    make_ahead(today() - timedelta(days=days_ago))
+    return Partition(today() - timedelta(days=days_ago))
 
 
 def _age(days: int, *numbers: int) -> Partition:
@@ -65,10 +75,10 @@ def _rows(table: str) -> int:
 def test_it_works(workspace: Workspace) -> None:
     log_events(workspace, event(1), event(2))
 
-    assert _rows(Partition(TODAY).table) == 2
-    assert [one.day for one in partitions()] == [TODAY + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
+    assert _rows(Partition(today()).table) == 2
+    assert [one.day for one in partitions()] == [today() + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
     assert make_ahead() == 0
-    assert make_ahead(TODAY + timedelta(days=2)) == 2
+    assert make_ahead(today() + timedelta(days=2)) == 2
 
 
 def test_a_day_that_has_no_partition_loses_nothing(
@@ -90,9 +100,9 @@ def test_a_day_that_has_no_partition_loses_nothing(
 def test_a_busy_log_is_left_for_the_next_time(workspace: Workspace) -> None:
     with other_connection() as other:
         other.execute("LOCK TABLE currents_event IN ACCESS SHARE MODE")
-        assert not drop(Partition(TODAY))
+        assert not drop(Partition(today()))
         other.execute("SELECT count(*) FROM currents_event")
-    assert drop(Partition(TODAY))
+    assert drop(Partition(today()))
 
 
 def test_readers_leave_out_partitions_that_cannot_hold_anything(
@@ -123,7 +133,7 @@ def test_readers_leave_out_partitions_that_cannot_hold_anything(
     assert [one.event_id for one in found] == [event(1).event_id]
     looked_at = [one for one in partitions() if one.table in plans[0]]
     assert len(partitions()) > 30
-    assert Partition(TODAY) in looked_at
+    assert Partition(today()) in looked_at
     assert len(looked_at) <= 3
 
 
@@ -147,7 +157,7 @@ def test_a_reader_far_behind_goes_on_window_by_window_and_misses_nothing(workspa
                     workspace.pk,
                     shard_of("user-1", None),
                     event(late).event_id,
-                    Partition(TODAY - timedelta(days=days - 1)).start + timedelta(hours=1),
+                    Partition(today() - timedelta(days=days - 1)).start + timedelta(hours=1),
                 ],
             )
         written += [late, *mine]
@@ -167,7 +177,7 @@ def _mark(days: int) -> None:
     marks.take()
     taken = LogMark.objects.order_by("-taken_at").first()
     assert taken is not None
-    LogMark.objects.filter(pk=taken.pk).update(taken_at=Partition(TODAY - timedelta(days=days)).end)
+    LogMark.objects.filter(pk=taken.pk).update(taken_at=Partition(today() - timedelta(days=days)).end)
 
 
 def test_marks_are_taken_once_an_hour_and_forgotten_with_their_days() -> None:
@@ -258,7 +268,8 @@ def test_at_the_cap_what_waits_is_lost_counted_and_mailed(
 
     assert old not in partitions()
     assert counts(current) == {"lost": 2}
-    assert current.counts.get(outcome="lost").example in {event(1).event_id, event(2).event_id, event(3).event_id}
+    examples = set(current.counts.filter(outcome="lost").values_list("example", flat=True))  # two around a full hour
+    assert examples <= {event(1).event_id, event(2).event_id, event(3).event_id}
     assert len(mail.outbox) == 1
     assert "2 of them" in mail.outbox[0].body
     current.refresh_from_db()
@@ -328,9 +339,8 @@ def test_a_notice_that_cannot_be_sent_is_sent_later(
 
 
 def test_received_ids_are_spread_and_purged_with_their_day(workspace: Workspace) -> None:
-    today = timezone.now().date()
     ReceivedEventId.objects.bulk_create(
-        ReceivedEventId(workspace=workspace, event_id=f"e-{number}", day=today - timedelta(days=31 * (number % 2)))
+        ReceivedEventId(workspace=workspace, event_id=f"e-{number}", day=today() - timedelta(days=31 * (number % 2)))
         for number in range(400)
     )
     assert all(50 < _rows(table) < 150 for table in retention._received_tables())
@@ -338,7 +348,7 @@ def test_received_ids_are_spread_and_purged_with_their_day(workspace: Workspace)
     retention.purge(chunk=7)
 
     assert ReceivedEventId.objects.count() == 200
-    assert not ReceivedEventId.objects.filter(day__lt=today).exists()
+    assert not ReceivedEventId.objects.filter(day__lt=today()).exists()
 
 
 def test_a_partitions_bounds_are_utc_days() -> None:

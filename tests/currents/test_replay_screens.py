@@ -80,7 +80,7 @@ def test_moments_are_those_of_the_workspaces_zone(admin: Client, delivered: Curr
     [
         ("", "", "begin"),
         ("yesterday", "", "begin"),
-        (_moment(hours=-2), "", "begin"),
+        (_moment(days=-2), "", "begin"),
         (_moment(hours=2), _moment(hours=3), "end"),
         (_moment(hours=2), "later", "end"),
     ],

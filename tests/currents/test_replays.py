@@ -1,5 +1,6 @@
 """Replay: a stretch of the log sent once more, beside live delivery."""
 
+import threading
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from currents.lifecycle import LifecycleError
 from currents.log import shard_of
 from currents.models import Current, DeadLetter, DeliveryRequest, Event, Replay
 from tests.currents.conftest import arrived, arrived_ids, counts, event, log_events
-from tests.sandbox.running import RunningSandbox
+from tests.sandbox.running import RunningSandbox, wait_until
 from workspaces.models import Workspace
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -239,8 +240,7 @@ def test_cancel(delivered: Current, begin: datetime, mixpanel: RunningSandbox) -
 def test_cancelled_while_it_is_sent(delivered: Current, begin: datetime, mixpanel: RunningSandbox) -> None:
     """Its cursors are gone: the worker notices, and live delivery is untouched."""
     made = replays.start(delivered, begin)
-    mixpanel.misbehave("slow", delay=0.2, path="/import")
-    import threading
+    mixpanel.misbehave("slow", delay=1.0, path="/import")
 
     def work() -> None:
         try:
@@ -250,8 +250,7 @@ def test_cancelled_while_it_is_sent(delivered: Current, begin: datetime, mixpane
 
     worker = threading.Thread(target=work)
     worker.start()
-    while not mixpanel.total():
-        pass
+    assert wait_until(mixpanel.total)
     replays.cancel(delivered)
     worker.join()
 

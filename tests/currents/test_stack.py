@@ -16,8 +16,10 @@ from tests.currents.conftest import counts, event, log_events, make_current
 from tests.stack import Stack
 from workspaces.models import ApiKey, Workspace
 
-DEADLINE = 60.0
-HTTP = urllib3.PoolManager(retries=False, timeout=10.0)
+pytestmark = pytest.mark.timeout(900)
+
+DEADLINE = 180.0
+HTTP = urllib3.PoolManager(retries=False, timeout=60.0)
 
 
 def _sandbox(stack: Stack, method: str, path: str, body: Any = None) -> Any:

@@ -120,6 +120,7 @@ def test_a_valkey_that_does_not_answer_costs_one_request_a_moment(
         settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         client = valkey.valkey.__wrapped__()
         monkeypatch.setattr(valkey, "valkey", lambda: client)
+        monkeypatch.setattr(valkey, "QUIET_SECONDS", 600.0)
         assert [mixpanel.change().status_code for _ in range(3)] == [201] * 3
         silent.setblocking(False)
         silent.accept()[0].close()

@@ -7,7 +7,7 @@ import orjson
 import pytest
 import urllib3
 
-from tests.sandbox.running import RunningSandbox, event
+from tests.sandbox.running import RunningSandbox, event, wait_until
 
 
 @pytest.mark.parametrize("kind", ["400", "401", "403", "413", "429", "500", "502", "503"])
@@ -83,7 +83,7 @@ def test_slow_after_ingesting(sandbox: RunningSandbox) -> None:
             headers={"Authorization": "Basic c2FuZGJveC1hcGktc2VjcmV0Og=="},
             timeout=0.3,
         )
-    assert sandbox.total() == 1
+    assert wait_until(lambda: sandbox.total() == 1)
 
 
 def test_rules_apply_in_order(sandbox: RunningSandbox) -> None:

@@ -154,7 +154,7 @@ def test_the_limit_can_be_switched_off(sandbox: RunningSandbox) -> None:
 
 
 def test_at_most_five_at_once(sandbox: RunningSandbox) -> None:
-    sandbox.misbehave("slow", delay=0.5, path="/api/query")
+    sandbox.misbehave("slow", delay=3, path="/api/query")
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda number: sandbox.query("cohorts/list").status, range(8)))
     assert statuses.count(200) == 5

@@ -137,7 +137,7 @@ def test_the_command_line(tmp_path: Path, number: signal.Signals) -> None:
     with pytest.raises(urllib3.exceptions.TimeoutError):
         http.request("POST", f"http://127.0.0.1:{port}/import", json=[], timeout=0.1)
     process.send_signal(number)
-    output, errors = process.communicate(timeout=10)
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert errors == ""
     assert re.search(r"Mixpanel sandbox at http://127.0.0.1:\d+/", output)
@@ -149,7 +149,7 @@ def test_a_taken_port() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         process = run("--port", str(taken.getsockname()[1]))
-        _output, errors = process.communicate(timeout=10)
+        _output, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert errors.count("\n") == 1
     assert "Try another --port" in errors
@@ -157,6 +157,6 @@ def test_a_taken_port() -> None:
 
 def test_a_bad_variable() -> None:
     process = run(MIXPANEL_SANDBOX_PROJECT_ID="one")
-    _output, errors = process.communicate(timeout=10)
+    _output, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "MIXPANEL_SANDBOX_PROJECT_ID" in errors
