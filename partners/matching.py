@@ -13,15 +13,13 @@ import numpy as np
 from django.db import connection
 
 from partners.changes import ALIAS, DEVICE, EMAIL, EXTERNAL_ID, Group, Identifier, identifier_of
+from profiles.planning import WORKSPACE
 from profiles.sets import ProfileSet
 from workspaces.binary import binary_cursor
 
-# A workspace that the planner knows nothing of: with its number, PostgreSQL looks into its statistics, and of one that
-# they do not know yet (or know as small) it expects so few rows that any index on the workspace will do. It then reads
-# the whole workspace for each value. (Migration 0004 sees to the rest.)
-_HERE = "(SELECT %(workspace)s::bigint)"
-#: The query for one value, by kind. OFFSET 0 keeps it as it is: an index probe for each value, which is two to four
-#: times as fast as joining the table to as many values as one fold has.
+#: The query for one value, by kind, of a workspace that the planner does not see (``profiles.planning``). OFFSET 0
+#: keeps it as it is: an index probe for each value, which is two to four times as fast as joining the table to as many
+#: values as one fold has.
 _NAMED = {
     # Hardly any workspace has deprecated ids: whether this one has is asked once, not for each value.
     EXTERNAL_ID: "SELECT id FROM profiles_profile WHERE workspace_id = {here} AND external_id = w.value"
@@ -112,7 +110,7 @@ def _pairs(workspace_id: int, kind: str, values: Sequence[Any]) -> tuple[Any, An
     for name, column in zip(names, lists, strict=True):
         array, parameters[name], parameters["separator_" + name] = _array(name, column)
         arrays.append(array)
-    query = _FIND.format(arrays=", ".join(arrays), names=", ".join(names), named=_NAMED[kind].format(here=_HERE))
+    query = _FIND.format(arrays=", ".join(arrays), names=", ".join(names), named=_NAMED[kind].format(here=WORKSPACE))
     with binary_cursor() as cursor:
         if len(values) >= _MANY and connection.in_atomic_block:
             cursor.execute(_SORT_IN_MEMORY)

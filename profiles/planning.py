@@ -11,9 +11,9 @@ from typing import Final
 from django.db.models.expressions import RawSQL
 
 #: In SQL, the parameter ``workspace`` as such a value: PostgreSQL then reckons with a workspace of the usual size.
-WORKSPACE: Final = "(SELECT %(workspace)s)"
+WORKSPACE: Final = "(SELECT %(workspace)s::bigint)"
 
 
 def unseen(workspace_id: int) -> RawSQL:
     """The same for the ORM."""
-    return RawSQL("SELECT %s", [workspace_id])
+    return RawSQL("SELECT %s::bigint", [workspace_id])
