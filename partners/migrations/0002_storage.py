@@ -13,6 +13,7 @@ UNCOMPRESSED = (
     ("partners_fullcopy", "later_added"),
     ("partners_fullcopy", "later_removed"),
     ("partners_cohortchange", "changes"),
+    ("partners_identitycursor", "dead"),
 )
 
 
