@@ -2,7 +2,7 @@
 
 import uuid
 
-from django.db import models
+from django.db import connection, models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -76,11 +76,23 @@ class DataImportKey(KeyModel):
 
         Both with the columns that a request of a partner needs: it is made for each of them.
         """
-        valid = cls.objects.select_related("integration").filter(digest=digest_of(secret), invalidated_at=None)
-        return next(iter(valid.only("last_used_at", *_OF_A_REQUEST).order_by()), None)
-
-
-_OF_A_REQUEST = tuple(f"integration__{name}" for name in ("workspace_id", "partner_slug", "partner_key_digest"))
+        # Not the ORM's statement: making that would be a tenth of a request.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT k.id, k.last_used_at, k.integration_id, i.workspace_id, i.partner_slug, i.partner_key_digest
+                FROM partners_dataimportkey k JOIN partners_integration i ON i.id = k.integration_id
+                WHERE k.digest = %s AND k.invalidated_at IS NULL
+                """,
+                [digest_of(secret)],
+            )
+            found = cursor.fetchone()
+        if found is None:
+            return None
+        key = cls.from_db(connection.alias, ["id", "last_used_at", "integration_id"], found[:3])
+        names = ["id", "workspace_id", "partner_slug", "partner_key_digest"]
+        key.integration = Integration.from_db(connection.alias, names, found[2:])
+        return key
 
 
 class KeyUse(models.Model):

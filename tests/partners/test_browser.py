@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.urls import reverse
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from tests.logins import log_in, person_of
@@ -44,3 +44,16 @@ def test_nothing_is_wider_than_the_window(
             "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.innerText.slice(0, 60))"
         )
         assert wide == [], path
+
+
+def test_the_search_leaves_out_cohorts_on_a_telephone_too(
+    new_page: Callable[..., Page], live_server: LiveServer, mixpanel: Partner
+) -> None:
+    mixpanel.name("c1", "First")
+    mixpanel.name("c2", "Second")
+    page = new_page(viewport={"width": 390, "height": 844})
+    log_in(page, live_server, person_of(mixpanel.integration.workspace, Role.ADMIN))
+    page.goto(live_server.url + reverse("admin:partners_integration_partner", args=["mixpanel"]))
+    page.get_by_role("searchbox", name="Search cohorts").fill("first")
+    expect(page.get_by_role("link", name="First")).to_be_visible()
+    expect(page.get_by_role("link", name="Second")).to_be_hidden()
