@@ -104,8 +104,10 @@ browser: $(VENV)/installed-dev
 		if [ "$$(id -u)" = 0 ]; then as_root=""; else as_root="sudo -n"; fi; \
 		if $$as_root true 2>/dev/null; then \
 			$$as_root apt-get update -qq && \
-			$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium \
-				>/dev/null && $(PYTHON) -m tests.browser && exit 0; \
+			for package in chromium-headless-shell chromium; do \
+				$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$package \
+					>/dev/null 2>&1 && $(PYTHON) -m tests.browser && exit 0; \
+			done; \
 		fi; \
 	fi; \
 	$(PYTHON) -m playwright install chromium

@@ -32,6 +32,7 @@ window.Segments.draftEditor = (object, fields, url, texts, knownTags) => {
     revert() {
       this.draft = trees.copy(this.saved);
       this.errors = {};
+      this.marked = [];
       this.notice = "";
       this.naming = false;
     },
@@ -43,6 +44,7 @@ window.Segments.draftEditor = (object, fields, url, texts, knownTags) => {
       if (this.saving) return;
       this.saving = true;
       this.errors = {};
+      this.marked = [];
       this.notice = "";
       const { status, data: answer } = await requests.post(url, { ...toSend(this.draft), version });
       this.saving = false;
@@ -66,15 +68,18 @@ window.Segments.draftEditor = (object, fields, url, texts, knownTags) => {
       this.errors = answer?.errors || {};
       if (answer?.problems) {
         // What was only unfinished while editing keeps the draft from being saved: it is marked now.
-        this.problems = answer.problems.map((one) => ({ ...one, unfinished: false }));
+        this.marked = answer.problems.map((one) => one.leaf);
+        this.showProblems(answer.problems);
         this.errors[""] = texts.unfinished;
       }
       if (this.errors.name || this.errors.description) this.naming = true;
       if (!answer?.problems && !answer?.errors) this.errors = { "": status ? texts.refused : texts.offline };
-      this.$nextTick(() => {
+      const scroll = () => {
         const alerts = [...document.querySelectorAll(".seg [role=alert]")];
         alerts.find((one) => one.checkVisibility())?.scrollIntoView({ block: "center" });
-      });
+      };
+      // Alpine's x-show shows in a timer that it starts in this tick.
+      this.$nextTick(() => setTimeout(scroll));
     },
     takeTheirs() {
       this.draft = trees.copy(this.saved);

@@ -22,6 +22,8 @@ window.Segments.filterEditor = (data, texts) => {
     orRow: "",
     dragged: null,
     problems: [],
+    // The filters that kept the draft from being saved: they stay marked until the next try, whatever is counted meanwhile.
+    marked: [],
     statistics: null,
     calculating: true,
     // Whether the next question asks for everything to be found anew.
@@ -146,8 +148,11 @@ window.Segments.filterEditor = (data, texts) => {
       this.calculating = status === 200 && !answer.exact;
       if (status === 200) {
         this.statistics = answer;
-        this.problems = answer.problems;
+        this.showProblems(answer.problems);
       } else this.errors = { "": answer?.errors?.[""] || (status ? texts.refused : texts.offline) };
+    },
+    showProblems(problems) {
+      this.problems = problems.map((one) => (this.marked.includes(one.leaf) ? { ...one, unfinished: false } : one));
     },
     toggleExpanded() {
       this.expanded = !this.expanded;

@@ -65,13 +65,19 @@ def others(_workspace: Workspace) -> None:
     fill(Workspace.objects.create(name="Other"), 0, 6_000)
 
 
+def no_addresses(_workspace: Workspace) -> None:
+    """All users were another workspace's, and nobody had an email address."""
+    fill(Workspace.objects.create(name="Other"), 0, 6_000)
+    execute("UPDATE profiles_profile SET email = ''")
+
+
 def one_user_each(_workspace: Workspace) -> None:
     """There were many workspaces."""
     for number in range(40):
         fill(Workspace.objects.create(name=f"Other {number}"), number, 1)
 
 
-@pytest.fixture(params=[nothing, one_user, few_users, others, one_user_each])
+@pytest.fixture(params=[nothing, one_user, few_users, others, no_addresses, one_user_each])
 def unknown(request: pytest.FixtureRequest, no_autovacuum: None, workspace: Workspace) -> None:
     """The workspace has many users; the statistics are of a time when it had none, or few."""
     before: Callable[[Workspace], None] = request.param

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from partners.models import Cohort
 from partners.usage import Use
@@ -243,6 +243,25 @@ def test_what_keeps_a_segment_from_being_saved_is_scrolled_to(enter: Enter, page
     page.get_by_label("Remove Japan").first.click()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert").filter(has_text="Choose a value.")).to_be_in_viewport()
+
+
+def test_what_keeps_a_segment_from_being_saved_stays_marked_when_it_is_counted(
+    enter: Enter, page: Page, world: House
+) -> None:
+    enter(page, f"{world.segment(filters=world.tree(in_cohort('c1'))).pk}/change/")
+    expect_totals(page, "Total Reachable Users = 3 (42.86%)")
+    held: list[Route] = []
+    page.route("**/statistics/**", lambda route: held.append(route))
+    with page.expect_request("**/statistics/**"):
+        page.get_by_label("Remove Braze Cohort").click()
+    page.get_by_role("button", name="Save").click()
+    mark = page.get_by_role("alert").filter(has_text="Choose a value.")
+    expect(mark).to_be_visible()
+    with page.expect_response("**/statistics/**"):
+        held[0].continue_()
+    expect_totals(page, "Total Reachable Users = – ")
+    expect(page.locator(".seg-busy")).to_have_count(0)
+    expect(mark).to_be_visible()
 
 
 def test_a_broken_segment_says_why_it_has_no_size(enter: Enter, page: Page, world: House) -> None:
