@@ -78,8 +78,8 @@ window.Segments.draftEditor = (object, fields, url, texts, knownTags) => {
         const alerts = [...document.querySelectorAll(".seg [role=alert]")];
         alerts.find((one) => one.checkVisibility())?.scrollIntoView({ block: "center" });
       };
-      // Alpine's x-show shows in a timer that it starts in this tick.
-      this.$nextTick(() => setTimeout(scroll));
+      // Alpine's x-show shows at the next frame: this comes after it, in the same one.
+      this.$nextTick(() => requestAnimationFrame(scroll));
     },
     takeTheirs() {
       this.draft = trees.copy(this.saved);

@@ -241,6 +241,8 @@ def test_what_keeps_a_segment_from_being_saved_is_scrolled_to(enter: Enter, page
     rows = [{"filter": "country", "operator": "is_any_of", "value": ["JP"]}] * 12
     enter(page, f"{world.segment(filters=world.tree(*rows)).pk}/change/")
     page.get_by_label("Remove Japan").first.click()
+    # A slow screen: what is to be shown is shown well after all else has happened.
+    page.evaluate("window.requestAnimationFrame = (callback) => setTimeout(() => callback(performance.now()), 300)")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert").filter(has_text="Choose a value.")).to_be_in_viewport()
 
