@@ -23,6 +23,7 @@ from rest_framework.response import Response
 
 from workspaces.addresses import client_address, is_allowed
 from workspaces.models import ApiKey, Workspace
+from workspaces.unstorable import fault_of
 
 if TYPE_CHECKING:
     # DRF's views import the settings, and these name classes of this module.
@@ -142,32 +143,28 @@ def read_json(request: Any, limit: int | None = None) -> Any:
     body = read_body(request, limit)
     if not body.strip():
         return {}
-    if b"\\u0000" in body:
-        _refuse_nul(body)
+    # An escaped backslash before the letters makes no NUL of them.
+    if b"\\u0000" in body and b"\\u0000" in body.replace(b"\\\\", b""):
+        _refuse_unstorable(body)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        _refuse_unstorable(body)
         # What is wrong and where, for example "lone leading surrogate in hex escape"; never what the body holds.
         raise exceptions.ParseError(f"The request body is not valid JSON: {error}.") from None
     # A level takes a bracket: few brackets cannot nest deep, and counting them is much quicker than walking the lists.
     if body.count(b"[") + body.count(b"{") > NESTING_LIMIT and _depth_exceeds(value, NESTING_LIMIT):
         raise exceptions.ParseError(f"The request body is nested deeper than {NESTING_LIMIT} levels.")
+    # orjson makes a float of an integer beyond 64 bits: it is refused rather than stored as another number.
     if _LONG_SHAPE in b"." + body.translate(_SHAPES) and _LONG_NUMBER.search(body):
-        json.loads(body, parse_int=_refuse_long_number)
+        _refuse_unstorable(body)
     return value
 
 
-def _refuse_long_number(digits: str) -> None:
-    """orjson makes a float of an integer beyond 64 bits: it is refused by name rather than stored as another number."""
-    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
-        shown = digits if len(digits) <= 40 else f"{digits[:40]}…"
-        raise exceptions.ParseError(f"The number {shown} is beyond 64 bits. Send it as a string.")
-
-
-def _refuse_nul(body: bytes) -> None:
-    """PostgreSQL cannot store NUL in a text or jsonb value, so it is refused by name instead of failing later."""
-    if b"\\u0000" in body.replace(b"\\\\", b""):
-        raise exceptions.ParseError("The request body holds the character NUL (\\u0000), which cannot be stored.")
+def _refuse_unstorable(body: bytes) -> None:
+    """Raise ParseError with the name of what cannot be stored, if there is such a thing in ``body``."""
+    if fault := fault_of(body):
+        raise exceptions.ParseError(fault)
 
 
 def _depth_exceeds(value: Any, limit: int) -> bool:

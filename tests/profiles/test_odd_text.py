@@ -62,18 +62,18 @@ def test_what_a_default_attribute_cannot_hold_is_refused_by_name(track: Post, na
 @pytest.mark.parametrize(
     ("json", "words"),
     [
-        (rb'"\u0000"', "NUL"),
-        (rb'"a\u0000b"', "NUL"),
+        (rb'"\u0000"', "'attributes[0].value' holds the character NUL"),
+        (rb'"a\u0000b"', "'attributes[0].value' holds the character NUL"),
         (b'"\x00"', "control character"),
-        (rb'"\ud800"', "surrogate"),
-        (rb'"\udc00\ud800"', "surrogate"),
+        (rb'"\ud800"', "'attributes[0].value' holds half a surrogate pair"),
+        (rb'"\udc00\ud800"', "'attributes[0].value' holds half a surrogate pair"),
         (b'"\xed\xa0\x80"', "UTF-8"),
-        (b"18446744073709551616", "beyond 64 bits"),
-        (b"-9223372036854775809", "beyond 64 bits"),
-        (b"[1, 100000000000000000000000000000]", "beyond 64 bits"),
-        (b"9" * 5_000, "JSON"),
-        (b"1e999", "JSON"),
-        (b"NaN", "JSON"),
+        (b"18446744073709551616", "'attributes[0].value' is a number beyond 64 bits"),
+        (b"-9223372036854775809", "'attributes[0].value' is a number beyond 64 bits"),
+        (b"[1, 100000000000000000000000000000]", "'attributes[0].value[1]' is a number beyond 64 bits"),
+        (b"9" * 5_000, "'attributes[0].value' is a number beyond 64 bits"),
+        (b"1e999", "'attributes[0].value' is not a number, or larger than a number can be"),
+        (b"NaN", "'attributes[0].value' is not a number"),
     ],
 )
 def test_what_cannot_be_stored_is_refused_by_name(post: Post, json: bytes, words: str) -> None:
