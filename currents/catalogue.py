@@ -14,6 +14,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from currents.event_titles import TITLES
+
 _FILE = Path(__file__).with_name("catalogue.json")
 
 CUSTOM_EVENT: Final = "users.behaviors.CustomEvent"
@@ -87,10 +89,10 @@ class EventType:
 
     @property
     def label(self) -> str:
-        """What people read: the event's name at Mixpanel, without the brackets of the custom event."""
+        """What people read, in their language."""
         if self.name == OTHERS:
             return gettext("Every type that is not listed here")
-        return (self.mixpanel_name or self.name).strip("[]").removeprefix("Braze ")
+        return str(TITLES.get(self.name, self.name))
 
     @property
     def block(self) -> str:

@@ -99,12 +99,13 @@ def stop(current: Current) -> None:
 def _check_complete(current: Current) -> None:
     if not current.event_types:
         raise LifecycleError(_("Select at least one event."))
-    if not current.contact_email:
-        raise LifecycleError(_("Fill in the contact email."))
+    missing = [] if current.contact_email else [_("Contact Email")]
     for field in target_of(current).fields():
         values = current.secrets if field.secret else current.options
         if not values.get(field.name):
-            raise LifecycleError(format_lazy(_("Fill in “{field}”."), field=field.label))
+            missing.append(field.label)
+    if missing:
+        raise LifecycleError(format_lazy(_("Fill in: {fields}."), fields=", ".join(map(str, missing))))
 
 
 def _change(current: Current, before: Iterable[str], after: str, **values: object) -> None:

@@ -7,10 +7,10 @@ from typing import Any, Final
 import orjson
 from django.utils.translation import gettext as _
 
+from currents.event_titles import TITLES
 from currents.log import LoggedEvent
 from currents.newest import newest_of_user
 from profiles.behaviours import CUSTOM_EVENT, PURCHASE
-from profiles.event_titles import TITLES
 from profiles.models import Profile
 
 SHOWN: Final = 100

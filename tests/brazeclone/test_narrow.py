@@ -1,12 +1,14 @@
 """On a phone, 390 px wide: what one can press is within the screen, and no page is wider than it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
-from currents.models import DeadLetter
+from currents.models import DeadLetter, DeliveryRequest, Replay
 from partners.models import DataImportKey, Integration
 from tests.currents.conftest import make_current
 from tests.currents.pages import shoot
@@ -16,6 +18,12 @@ from workspaces.models import ApiKey, User, Workspace
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WIDTH = 390
+#: What one would have to push sideways to read it.
+_SCROLLING = """
+[...document.querySelectorAll("#content *")]
+  .filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX === "auto")
+  .map((one) => one.className)
+"""
 
 
 @pytest.fixture
@@ -39,6 +47,19 @@ def full() -> Workspace:
     DataImportKey.make(integration=integration)
     ApiKey.make(workspace=workspace, name="A key", permissions=["users.track"])
     current = make_current(workspace)
+    now = timezone.now()
+    Replay.objects.create(
+        current=current,
+        from_time=now - timedelta(days=9),
+        to_time=now,
+        end_xid=0,
+        event_types=["users.messages.email.Open"],
+        expected=1_000_000,
+        state=Replay.State.DONE,
+    )
+    DeliveryRequest.objects.create(
+        current=current, shard=0, started_at=now, milliseconds=1_500, events=2_000, status=503, error="Overloaded"
+    )
     DeadLetter.objects.create(
         current=current,
         event_id="00000000-0000-4000-8000-000000000001",
@@ -56,16 +77,18 @@ def full() -> Workspace:
     [
         ("partners/integration/mixpanel/", ["Invalidate"]),
         ("workspaces/apikey/", ["Invalidate"]),
+        ("currents/current/", ["Save"]),
         ("currents/current/{current}/", ["Retry", "Discard", "Retry All", "Discard All"]),
         ("django_celery_beat/periodictask/", []),
         ("", ["Technology Partners", "Segments"]),
     ],
-    ids=["data import keys", "API keys", "dead letters", "schedules", "home"],
+    ids=["data import keys", "API keys", "Currents", "a Current", "schedules", "home"],
 )
 def test_it_works(open_narrow: Callable[[str], Page], full: Workspace, address: str, buttons: list[str]) -> None:
     current = full.currents.get().pk
     page = open_narrow("/admin/" + address.format(current=current))
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTH
+    assert page.evaluate(_SCROLLING) == []
     for text in buttons:
         found = page.locator("#content button, #content a.ui-button, button").get_by_text(text, exact=True)
         box = found.first.bounding_box()

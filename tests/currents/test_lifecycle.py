@@ -109,7 +109,8 @@ def test_stop_ends_it_and_a_restart_begins_from_then(
     ("missing", "reason"),
     [
         ({"event_types": []}, "event"),
-        ({"contact_email": ""}, "email"),
+        ({"contact_email": ""}, "Contact Email"),
+        ({"contact_email": "", "secrets": {}}, r"^Fill in: Contact Email, API Secret, Token\.$"),
         ({"secrets": {"token": "t"}}, "API Secret"),
         ({"secrets": {"api_secret": "s"}}, "Token"),
         ({"options": {}}, "Region"),

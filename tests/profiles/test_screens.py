@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from currents.catalogue import catalogue
-from profiles.event_titles import TITLES
+from currents.event_titles import TITLES
 from profiles.message_stores import DailyEngagement, MessageSource
 from profiles.models import Alias, CustomAttribute, CustomEvent, DeprecatedId, Device, Profile, SubscriptionGroup
 from profiles.panels import _makers

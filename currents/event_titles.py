@@ -1,4 +1,4 @@
-"""What the types of events are called in a user's timeline. Braze: Currents, event glossary."""
+"""What the types of events are called on the screens. Braze: Currents, event glossary."""
 
 from typing import Final
 
