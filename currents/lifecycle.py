@@ -99,7 +99,7 @@ def stop(current: Current) -> None:
 def _check_complete(current: Current) -> None:
     if not current.event_types:
         raise LifecycleError(_("Select at least one event."))
-    missing = [] if current.contact_email else [_("Contact Email")]
+    missing: list[str | Promise] = [] if current.contact_email else [_("Contact Email")]
     for field in target_of(current).fields():
         values = current.secrets if field.secret else current.options
         if not values.get(field.name):

@@ -5,7 +5,7 @@ Braze: user attributes object, "Braze user profile fields". Fields that nothing 
 
 import re
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -19,17 +19,26 @@ from profiles.rails_zones import RAILS_ZONES
 
 #: Returned by a converter for a value that changes nothing.
 IGNORED: Final = object()
-KEPT_FIELDS: Final = frozenset(
-    {
-        "current_location",
-        "email_click_tracking_disabled",
-        "email_open_tracking_disabled",
-        "facebook",
-        "image_url",
-        "marked_email_as_spam_at",
-        "twitter",
-    }
-)
+
+
+def _is_place(value: Any) -> bool:
+    """Whether ``value`` is a ``current_location``: an object with a longitude and a latitude in degrees."""
+    if not isinstance(value, Mapping):
+        return False
+    numbers = {name: one for name, one in value.items() if isinstance(one, int | float) and not isinstance(one, bool)}
+    return abs(numbers.get("longitude", 999)) <= 180 and abs(numbers.get("latitude", 999)) <= 90
+
+
+#: Fields that are kept as they come, each with what tells a value that it can have.
+KEPT_FIELDS: Final[dict[str, Callable[[Any], bool]]] = {
+    "current_location": _is_place,
+    "email_click_tracking_disabled": lambda value: isinstance(value, bool),
+    "email_open_tracking_disabled": lambda value: isinstance(value, bool),
+    "facebook": lambda value: isinstance(value, Mapping),
+    "image_url": lambda value: isinstance(value, str),
+    "marked_email_as_spam_at": lambda value: parse_moment(value) is not None,
+    "twitter": lambda value: isinstance(value, Mapping),
+}
 #: Says that of a user only push tokens are known; kept on those who were made so, until they have none any more.
 FOR_PUSH_ONLY: Final = "push_token_import"
 #: Attributes that have tables of their own.

@@ -5,21 +5,22 @@ from typing import Any
 
 from django.db import connection
 
+from profiles.coercion import Declared
 from profiles.custom_values import type_of
-from profiles.models import CustomAttribute
+from profiles.models import AttributeType, CustomAttribute
 
 
-def declare_attributes(workspace_id: int, first_values: Mapping[str, Any]) -> dict[str, str]:
+def declare_attributes(workspace_id: int, first_values: Mapping[str, Any]) -> dict[str, Declared]:
     """The types of these custom attributes; one that is new gets the type of its value here (Braze: data types)."""
     if not first_values:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT name, type FROM profiles_customattribute WHERE workspace_id = %s AND name = ANY(%s)",
+            "SELECT name, type, is_forced FROM profiles_customattribute WHERE workspace_id = %s AND name = ANY(%s)",
             [workspace_id, list(first_values)],
         )
-        types: dict[str, str] = dict(cursor.fetchall())
-        new = {name: type_of(first_values[name]).value for name in sorted(first_values) if name not in types}
+        known = {name: Declared(AttributeType(type_), is_forced) for name, type_, is_forced in cursor.fetchall()}
+        new = {name: Declared(type_of(first_values[name])) for name in sorted(first_values) if name not in known}
         if new:
             cursor.execute(
                 """
@@ -29,9 +30,9 @@ def declare_attributes(workspace_id: int, first_values: Mapping[str, Any]) -> di
                 ORDER BY place
                 ON CONFLICT DO NOTHING
                 """,
-                [workspace_id, list(new), list(new.values())],
+                [workspace_id, list(new), [one.type.value for one in new.values()]],
             )
-    return {**new, **types}
+    return {**new, **known}
 
 
 def log_custom_events(workspace_id: int, counts: Mapping[str, int]) -> None:

@@ -351,11 +351,15 @@ class AttributeType(models.TextChoices):
 
 
 class CustomAttribute(models.Model):
-    """A custom attribute that some profile of the workspace has or had, with the type of its first value."""
+    """A custom attribute that some profile of the workspace has or had, with the type of its first value.
+
+    ``is_forced``: an admin chose the type, and values are made one of it (``profiles.coercion``).
+    """
 
     workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, related_name="custom_attributes")
     name = models.CharField(_("name"), max_length=255)
     type = models.CharField(_("type"), max_length=10, choices=AttributeType)
+    is_forced = models.BooleanField(_("type is forced"), default=False, db_default=False)
     created_at = models.DateTimeField(_("first seen"), db_default=Now())
     #: How many users had it at ``counted_at``: see ``profiles.catalogue.count_users``.
     users = models.BigIntegerField(_("users"), default=0, db_default=0)

@@ -21,6 +21,8 @@ from profiles.push_tokens import Token, tokens_of
 Parsed = TypeVar("Parsed")
 
 QUANTITY_LIMIT: Final = 100
+#: More than anything costs in any currency; what many purchases cost together is still a number.
+PRICE_LIMIT: Final = 1e15
 PROPERTIES_LIMIT: Final = 100 * 1024
 #: The longest id that an event or a purchase can carry.
 ID_LIMIT: Final = 200
@@ -45,6 +47,8 @@ class AttributesObject:
     data_points: int = 0
     subscriptions: dict[uuid.UUID, bool] = field(default_factory=dict)
     push_tokens: list[Token] = field(default_factory=list)
+    #: Which object of its request it is.
+    number: int = 0
 
     @property
     def is_token_import(self) -> bool:
@@ -57,7 +61,7 @@ class AttributesObject:
             yield self
             return
         for token in self.push_tokens:
-            yield replace(self, identity=Identity("push_token", token.token, token.app_id), push_tokens=[token])
+            yield replace(self, identity=token.identity, push_tokens=[token])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,8 @@ class PurchaseObject:
     id: str | None = None
 
 
-def attributes_object(source: Any) -> AttributesObject:
-    """Check one object of ``attributes``. Raises BadObjectError."""
+def attributes_object(source: Any, number: int = 0) -> AttributesObject:
+    """Check one object of ``attributes``, the one of this ``number`` in its request. Raises BadObjectError."""
     tokens = _parsed(source, "push_tokens", tokens_of) if isinstance(source, Mapping) else []
     identity, update_only = _imported(source, tokens) or _subject(source)
     columns: dict[str, Any] = {}
@@ -103,7 +107,7 @@ def attributes_object(source: Any) -> AttributesObject:
         if name in attributes.COLUMNS:
             _set_column(columns, name, value)
         elif name in attributes.KEPT_FIELDS:
-            kept[name] = value
+            kept[name] = _kept(name, value)
         else:
             _check_custom(name, value, merging)
             custom[name] = value
@@ -118,6 +122,7 @@ def attributes_object(source: Any) -> AttributesObject:
         len(counted),
         subscriptions=_parsed(source, "subscription_groups", states_of),
         push_tokens=tokens,
+        number=number,
     )
 
 
@@ -132,7 +137,7 @@ def _imported(source: Any, tokens: list[Token]) -> tuple[Identity, bool] | None:
         raise BadObjectError("'external_id' and 'braze_id' cannot be specified with 'push_token_import'")
     if not tokens:
         raise BadObjectError("'push_tokens' is required with 'push_token_import'")
-    return Identity("push_token", tokens[0].token, tokens[0].app_id), source.get("_update_existing_only") is True
+    return tokens[0].identity, source.get("_update_existing_only") is True
 
 
 def _parsed(source: Mapping[str, Any], name: str, parse: Callable[[Any], Parsed]) -> Parsed:
@@ -149,6 +154,12 @@ def _set_column(columns: dict[str, Any], name: str, value: Any) -> None:
         raise BadObjectError(str(error)) from None
     if found:
         columns[found[0]] = found[1]
+
+
+def _kept(name: str, value: Any) -> Any:
+    if value is not None and not attributes.KEPT_FIELDS[name](value):
+        raise BadObjectError(f"'{name}' is not valid")
+    return value
 
 
 def _check_custom(name: str, value: Any, merging: bool) -> None:
@@ -217,6 +228,8 @@ def _required(source: Mapping[str, Any], key: str) -> Any:
 
 def _text(source: Mapping[str, Any], key: str) -> str:
     value = _required(source, key)
+    if isinstance(value, str) and not value.strip():
+        raise BadObjectError(f"'{key}' is required")
     if not isinstance(value, str) or len(value) > NAME_LIMIT:
         raise BadObjectError(f"'{key}' must be a string of at most {NAME_LIMIT} characters")
     return value
@@ -261,7 +274,7 @@ def _currency(source: Mapping[str, Any]) -> str:
 
 def _price(source: Mapping[str, Any]) -> float:
     value = _required(source, "price")
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > PRICE_LIMIT:
         raise BadObjectError("'price' is not valid")
     return float(value)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection
 
+from profiles.identities import Identity
 from profiles.models import EXTERNAL_ID_LIMIT
 from profiles.versions import BUMP_SQL, Kind
 
@@ -18,6 +19,11 @@ class Token:
     app_id: str
     token: str
     device_id: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """Whoever has it."""
+        return Identity("push_token", self.token, self.app_id)
 
 
 def tokens_of(value: Any) -> list[Token]:

@@ -12,7 +12,7 @@ LIMIT = 50
 
 def search(workspace_id: int, text: str, *, test_users: bool = False) -> list[Profile]:
     """The users that have exactly ``text`` as external id (also a deprecated one), braze id, alias name, device id,
-    email (in any case) or phone number; ``test_users``: only those marked so.
+    email (as typed, or in lower case) or phone number (a plus sign may lack); ``test_users``: only those marked so.
 
     Each way is one look into an index, whatever the number of users.
     """
@@ -31,7 +31,7 @@ def search(workspace_id: int, text: str, *, test_users: bool = False) -> list[Pr
         mine.filter(braze_id=text.lower()),
         *(mine.filter(pk__in=rows.values("profile_id")[:LIMIT]) for rows in named),
         mine.filter(email__in={text, text.lower()}),
-        mine.filter(phone=text),
+        mine.filter(phone__in={text, f"+{text}"}),
     ]
     ids = {pk for way in ways for pk in way.values_list("pk", flat=True)[:LIMIT]}
     return list(Profile.objects.filter(pk__in=ids).order_by("-last_used_at", "pk")[:LIMIT])

@@ -16,6 +16,7 @@ from currents.log import NewEvent, append_events
 from profiles.app_uses import Use, log_app_uses
 from profiles.behaviours import bought, custom_event, location, subscription_changes
 from profiles.catalogue import declare_attributes, log_custom_events, log_products
+from profiles.coercion import Declared, ImpossibleError
 from profiles.counters import Deed, Kind, count, keep
 from profiles.custom_values import changed
 from profiles.identities import Identity, find
@@ -46,22 +47,32 @@ class Batch:
         yield from self.purchases
 
 
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A custom attribute that stays as it was, though an object of the batch was to change it; and why."""
+
+    number: int
+    name: str
+    reason: str
+
+
 @at_once
-def track(workspace_id: int, batch: Batch) -> None:
+def track(workspace_id: int, batch: Batch) -> list[Unchanged]:
     """Apply ``batch`` in one transaction: profiles, event log, catalogues and data points, all of it or nothing.
 
     An object whose user does not exist and may not be created is ignored, as Braze does; so is an event or purchase
-    that carries an id and has come before.
+    that carries an id and has come before. Returns which custom attributes could not be what was asked for.
     """
     now = timezone.now()
+    unchanged: dict[tuple[int, str], str] = {}
     with pipelined():
         batch = _with_new_tokens(workspace_id, batch)
-        types = declare_attributes(workspace_id, _first_values(batch.attributes))
+        declared = declare_attributes(workspace_id, _first_values(batch.attributes))
         ids, born = find_or_create(
             workspace_id,
             {one.identity for one in batch},
             {one.identity for one in batch if not one.update_only},
-            _births(batch, types, now),
+            _births(batch, declared, now, unchanged),
         )
         known = lock({*ids.values(), *_peers(workspace_id, batch.attributes, ids)} - born.keys())
         rows = dict(sorted((known | born).items()))
@@ -70,7 +81,7 @@ def track(workspace_id: int, batch: Batch) -> None:
         purchases = first_times(workspace_id, list(_about(batch.purchases, ids, rows)))
         for row, change in attributes:
             if row.id in known:
-                _set_attributes(row, change, types)
+                _set_attributes(row, change, declared, unchanged)
         uses: list[tuple[Row, EventObject | PurchaseObject]] = [(row, event) for row, event, _ in events]
         uses += [(row, purchase) for row, purchase, _ in purchases]
         for row in rows.values():
@@ -107,9 +118,12 @@ def track(workspace_id: int, batch: Batch) -> None:
                 "purchases": sum(purchase.quantity for _, purchase, _ in purchases),
             },
         )
+    return [Unchanged(number, name, reason) for (number, name), reason in sorted(unchanged.items())]
 
 
-def _births(batch: Batch, types: Mapping[str, str], now: datetime) -> Callable[[Identity], Row]:
+def _births(
+    batch: Batch, declared: Mapping[str, Declared], now: datetime, unchanged: dict[tuple[int, str], str]
+) -> Callable[[Identity], Row]:
     """What makes the row of a new user with all that ``batch`` says of them, so that it is written once.
 
     Not when they did what has an id of its own: whether that counts is known later (``profiles.repeats``).
@@ -126,7 +140,7 @@ def _births(batch: Batch, types: Mapping[str, str], now: datetime) -> Callable[[
     def make(identity: Identity) -> Row:
         row = newborn(identity.name)
         for change in changes[identity]:
-            _set_attributes(row, change, types)
+            _set_attributes(row, change, declared, unchanged)
         row.chose(now)
         for time in times[identity]:
             row.used(time)
@@ -136,11 +150,15 @@ def _births(batch: Batch, types: Mapping[str, str], now: datetime) -> Callable[[
 
 
 def _with_new_tokens(workspace_id: int, batch: Batch) -> Batch:
-    """``batch`` with an object for each push token that is imported; one that somebody has is ignored (Braze)."""
+    """``batch`` with an object for each push token that is imported; one that somebody has is ignored (Braze).
+
+    So is one that another object of the batch gives somebody.
+    """
     if not any(one.is_token_import for one in batch.attributes):
         return batch
     attributes = [each for one in batch.attributes for each in one.each_user()]
-    known = find(workspace_id, {one.identity for one in attributes if one.is_token_import})
+    known = set(find(workspace_id, {one.identity for one in attributes if one.is_token_import}))
+    known |= {one.identity for each in attributes if not each.is_token_import for one in each.push_tokens}
     return replace(batch, attributes=[one for one in attributes if one.identity not in known])
 
 
@@ -192,13 +210,25 @@ def _about(
             yield row, one
 
 
-def _set_attributes(row: Row, change: AttributesObject, types: Mapping[str, str]) -> None:
+def _set_attributes(
+    row: Row,
+    change: AttributesObject,
+    declared: Mapping[str, Declared],
+    unchanged: dict[tuple[int, str], str],
+) -> None:
+    """Make of ``row`` what ``change`` says; a custom attribute that cannot be is left, and noted in ``unchanged``."""
     row.after |= change.columns
     row.after["other_fields"] = _without_nulls({**row.after["other_fields"], **change.kept})
     custom = dict(row.after["custom_attributes"])
     for name, value in change.custom.items():
-        custom[name] = changed(custom.get(name), value, types.get(name, ""), merging=change.merging)
-    row.after["custom_attributes"] = _without_nulls(custom)
+        if value is None:
+            custom.pop(name, None)
+            continue
+        try:
+            custom[name] = changed(custom.get(name), value, declared[name], merging=change.merging)
+        except ImpossibleError as error:
+            unchanged[change.number, name] = str(error)
+    row.after["custom_attributes"] = custom
 
 
 def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 Braze: API overview. Errors are ``{"message": "..."}``; a bad key is 401, a body that cannot be used 400.
 """
 
-import json
 import re
 import zlib
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from workspaces.addresses import client_address, is_allowed
+from workspaces.json_out import dump
 from workspaces.models import ApiKey, Workspace
 from workspaces.unstorable import fault_of
 
@@ -209,13 +209,7 @@ class JsonRenderer(BaseRenderer):
     charset = None
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        if data is None:
-            return b""
-        try:
-            return orjson.dumps(data, default=str)
-        except TypeError:
-            # A float such as 1e22 comes back from PostgreSQL as an integer, which orjson refuses beyond 64 bits.
-            return json.dumps(data, default=str, ensure_ascii=False).encode()
+        return b"" if data is None else dump(data)
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | HttpResponse | None:

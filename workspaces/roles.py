@@ -24,7 +24,10 @@ class Action(models.TextChoices):
     MANAGE_SUBSCRIPTION_GROUPS = "manage_subscription_groups", _("Create, rename and archive subscription groups")
     EXPORT_USERS = "export_users", _("Export the users of segments to files")
     DELETE_USERS = "delete_users", _("Delete users")
-    MANAGE_EVENTS = "manage_events", _("Choose the custom events whose properties are kept")
+    MANAGE_EVENTS = (
+        "manage_events",
+        _("Keep properties of custom events, force types of custom attributes"),
+    )
     VIEW_COHORTS = "view_cohorts", _("See partners, cohorts and sync runs")
     MANAGE_PARTNERS = "manage_partners", _("Connect partners, make and invalidate data import keys")
     VIEW_CURRENTS = "view_currents", _("See Currents and their deliveries")

@@ -1,4 +1,6 @@
-"""Analytics > Custom Events: the names that came in, with their counts; which events keep their properties."""
+"""Analytics > Custom Events: the names that came in, with their counts; which events keep their properties, and which
+attributes are forced to a type.
+"""
 
 from datetime import UTC, timedelta
 from typing import Any
@@ -6,6 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import F, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,7 +17,7 @@ from django.views.decorators.http import require_POST
 
 from profiles.catalogue import count_users
 from profiles.live import live_users
-from profiles.models import CustomAttribute, CustomEvent
+from profiles.models import AttributeType, CustomAttribute, CustomEvent
 from profiles.occurrences import PROPERTY_DAYS, kept_properties
 from profiles.stores import DailyCount
 from workspaces.admin_base import WorkspaceAdmin, needs, workspace_in
@@ -36,6 +39,8 @@ class CustomEventAdmin(WorkspaceAdmin):
             self.route("", self.list_screen, "changelist"),
             self.route("<int:pk>/", self.event_screen, "event"),
             self.route("<int:pk>/properties/", require_POST(self.keep_properties), "properties"),
+            self.route("attributes/<int:pk>/", self.attribute_screen, "attribute"),
+            self.route("attributes/<int:pk>/type/", require_POST(self.force_type), "attribute_type"),
         ]
 
     @needs(Action.VIEW_USERS)
@@ -77,6 +82,41 @@ class CustomEventAdmin(WorkspaceAdmin):
             )
             self.log_and_say(request, event, said, name=event.name)
         return HttpResponseRedirect(reverse("admin:profiles_customevent_event", args=[pk]))
+
+    @needs(Action.VIEW_USERS)
+    def attribute_screen(self, request: HttpRequest, pk: int) -> HttpResponse:
+        attribute = _attribute(request, pk)
+        context = {
+            "title": attribute.name,
+            "crumbs": [(_("Custom Events"), reverse("admin:profiles_customevent_changelist"))],
+            "attribute": attribute,
+            "types": AttributeType.choices,
+        }
+        return self.screen(request, "profiles/custom_attribute.html", context)
+
+    @needs(Action.MANAGE_EVENTS)
+    def force_type(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Force the attribute to a type from now on, or let it be detected again (``type`` is empty)."""
+        attribute = _attribute(request, pk)
+        wanted = request.POST.get("type", "")
+        if wanted and wanted not in AttributeType.values:
+            self.message_user(request, _("Choose one of the types that the list offers."), "error")
+        else:
+            is_forced, type_ = bool(wanted), AttributeType(wanted or attribute.type)
+            if (attribute.is_forced, attribute.type) != (is_forced, type_):
+                CustomAttribute.objects.filter(pk=pk).update(is_forced=is_forced, type=type_)
+                said = (
+                    gettext_noop("“%(name)s” is forced to the type %(type)s from now on.")
+                    if is_forced
+                    else gettext_noop("The type of “%(name)s” is detected automatically from now on.")
+                )
+                self.log_and_say(request, attribute, said, name=attribute.name, type=type_.value)
+        return HttpResponseRedirect(reverse("admin:profiles_customevent_attribute", args=[pk]))
+
+
+def _attribute(request: HttpRequest, pk: int) -> CustomAttribute:
+    """Raises Http404, also for an attribute of another workspace."""
+    return get_object_or_404(CustomAttribute, workspace=workspace_in(request), pk=pk)
 
 
 def _days(event: CustomEvent) -> list[dict[str, Any]]:

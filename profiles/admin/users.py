@@ -1,10 +1,10 @@
 """Audience > Search Users, with the page of a user."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-import orjson
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, DELETION
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from profiles.counters import habits
+from profiles.custom_values import type_of
 from profiles.dates import parse_moment
 from profiles.deleting import delete_profiles
 from profiles.editing import set_subscriptions, set_test_user
@@ -26,6 +27,7 @@ from profiles.rows import MovedError
 from profiles.search import newest, search
 from profiles.timeline import timeline
 from workspaces.admin_base import WorkspaceAdmin, needs, searched, workspace_in
+from workspaces.json_out import dump
 from workspaces.roles import Action
 
 Changed = TypeVar("Changed")
@@ -104,7 +106,7 @@ class ProfileAdmin(WorkspaceAdmin):
     def export(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Everything that is held of the user, as a file; what they may ask for by law."""
         profile: Profile = self.get(request, pk=pk)
-        content = orjson.dumps(everything_held(profile), option=orjson.OPT_INDENT_2)
+        content = dump(everything_held(profile), indented=True)
         self._log(request, profile, gettext_noop("Exported the user."))
         response = HttpResponse(content, content_type="application/json")
         response["Content-Disposition"] = f'attachment; filename="user-{profile.braze_id}.json"'
@@ -172,17 +174,28 @@ def _label(column: str) -> str:
     return str(Profile._meta.get_field(column).verbose_name)  # type: ignore[union-attr]
 
 
-def _custom_attributes(profile: Profile) -> list[tuple[str, str, str, datetime | None]]:
-    """(name, type, value, the moment if it is a date) of each custom attribute."""
+@dataclass(frozen=True)
+class ShownAttribute:
+    """A custom attribute of a user. ``moment``: of a date; ``is_other``: it is not of the type that is forced."""
+
+    name: str
+    type: str
+    value: str
+    moment: datetime | None
+    is_other: bool
+
+
+def _custom_attributes(profile: Profile) -> list[ShownAttribute]:
     rows = CustomAttribute.objects.filter(workspace=profile.workspace_id, name__in=list(profile.custom_attributes))
     known = {row.name: row for row in rows}
     found = []
     for name, value in sorted(profile.custom_attributes.items()):
         row = known.get(name)
         moment = parse_moment(value) if row and row.type == AttributeType.DATE else None
-        found.append((name, row.get_type_display() if row else "", _shown(value), moment))
+        is_other = row is not None and row.is_forced and type_of(value) != row.type
+        found.append(ShownAttribute(name, row.get_type_display() if row else "", _shown(value), moment, is_other))
     return found
 
 
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else dump(value).decode()

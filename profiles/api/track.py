@@ -1,7 +1,7 @@
 """``POST /users/track`` and ``POST /users/track/bulk``. Braze: track users; create and update users (bulk)."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any, Final
 
 from rest_framework import exceptions, status
@@ -11,9 +11,9 @@ from rest_framework.views import APIView
 
 from profiles.api import descriptions
 from profiles.api.requests import array_of, body_of, checked
-from profiles.objects import attributes_object, event_object, purchase_object
+from profiles.objects import AttributesObject, attributes_object, event_object, purchase_object
 from profiles.subscriptions import unknown_groups
-from profiles.tracking import Batch, track
+from profiles.tracking import Batch, Unchanged, track
 from workspaces.rest import JsonParser, workspace_of
 
 OBJECTS_LIMIT: Final = 75
@@ -21,11 +21,7 @@ BULK_OBJECTS_LIMIT: Final = 1_000
 BULK_USER_LIMIT: Final = 100
 BULK_BODY_LIMIT: Final = 2 * 1024 * 1024
 NOTHING_USABLE: Final = "Valid data must be provided in the 'attributes', 'events', or 'purchases' fields."
-_ARRAYS: Final[dict[str, Callable[[Any], Any]]] = {
-    "attributes": attributes_object,
-    "events": event_object,
-    "purchases": purchase_object,
-}
+_ARRAYS: Final = ("attributes", "events", "purchases")
 
 
 class TrackView(APIView):
@@ -51,7 +47,11 @@ class TrackView(APIView):
             )
             for name in _ARRAYS
         }
-        batch = Batch(**{name: checked(arrays[name], name, check, errors) for name, check in _ARRAYS.items()})
+        batch = Batch(
+            attributes=checked(list(enumerate(arrays["attributes"])), "attributes", _attributes, errors),
+            events=checked(arrays["events"], "events", event_object, errors),
+            purchases=checked(arrays["purchases"], "purchases", purchase_object, errors),
+        )
         self.check(arrays, batch)
         if not any(True for _ in batch):
             answer: dict[str, Any] = {"message": NOTHING_USABLE}
@@ -60,7 +60,7 @@ class TrackView(APIView):
             return Response(answer, status=status.HTTP_400_BAD_REQUEST)
         workspace_id = workspace_of(request).pk
         errors += _unknown_groups(workspace_id, arrays["attributes"], batch, errors)
-        track(workspace_id, batch)
+        errors += _unchanged(track(workspace_id, batch))
         return Response(_success(body, batch, errors), status=status.HTTP_201_CREATED)
 
     def check(self, arrays: dict[str, list[Any]], batch: Batch) -> None:
@@ -92,6 +92,16 @@ class BulkTrackView(TrackView):
             raise exceptions.ParseError(
                 f"Max Input Length Exceeded: the request holds more than {BULK_USER_LIMIT} objects of one user."
             )
+
+
+def _attributes(one: tuple[int, Any]) -> AttributesObject:
+    number, source = one
+    return attributes_object(source, number)
+
+
+def _unchanged(found: Iterable[Unchanged]) -> list[dict[str, Any]]:
+    """An error for each custom attribute that stays as it was (Braze ignores such a change, and says success)."""
+    return [{"type": f"'{one.name}' {one.reason}", "input_array": "attributes", "index": one.number} for one in found]
 
 
 def _unknown_groups(

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from profiles import attributes, custom_values
+from profiles.coercion import Declared
 from profiles.dates import as_stored, parse_moment
 from profiles.identities import BadIdentityError, Identity, alias
 from profiles.importing import mapping
@@ -32,12 +33,21 @@ class BadCellError(ValueError):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a row cannot be used, for the CSV of refused rows."""
+
+    reason: RefusedRow.Reason
+    column: str = ""
+    value: str = ""
+
+
 class BadRowError(ValueError):
-    """A row that cannot be used, for the CSV of refused rows."""
+    """A row that cannot be used. Its ``refusal`` can be kept: an error holds on to everything where it was raised."""
 
     def __init__(self, reason: RefusedRow.Reason, column: str = "", value: str = "") -> None:
         super().__init__(reason.value)
-        self.reason, self.column, self.value = reason, column, value
+        self.refusal = Refusal(reason, column, value)
 
 
 @dataclass(slots=True)
@@ -208,7 +218,7 @@ def _array(cell: str) -> Any:
     if not cell.startswith("["):
         return [one.strip() for one in cell.split(",") if one.strip()][-custom_values.ARRAY_LIMIT :]
     value = _json(cell, list, Reason.NO_ARRAY)
-    return custom_values.changed(None, value, AttributeType.ARRAY)
+    return custom_values.changed(None, value, Declared(AttributeType.ARRAY))
 
 
 def _object(cell: str) -> Any:
@@ -220,6 +230,8 @@ def _json(cell: str, kind: type, reason: RefusedRow.Reason) -> Any:
         value = orjson.loads(cell)
         if not isinstance(value, kind) or "\\u0000" in cell:
             raise BadCellError(reason)
+        if len(cell.encode()) > custom_values.SIZE_LIMIT:
+            raise BadCellError(Reason.TOO_LONG)
         custom_values.check(value)
     except (orjson.JSONDecodeError, custom_values.BadValueError):
         raise BadCellError(reason) from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from profiles.importing import mapping
-from profiles.importing.converting import BadRowError, Converter, Reason, Record
+from profiles.importing.converting import BadRowError, Converter, Reason, Record, Refusal
 from profiles.importing.reading import Row, UnreadableError, path_of, read_rows
 from profiles.importing.writing import Chunk, each_user_once
 from profiles.stores import UserImport
@@ -23,7 +23,7 @@ class Part:
     """The users and the refused rows (by line) of a part, and where the next one begins."""
 
     chunk: Chunk
-    refused: Sequence[tuple[int, BadRowError]]
+    refused: Sequence[tuple[int, Refusal]]
     position: int
     line: int
     is_last: bool
@@ -94,14 +94,14 @@ def _next_rows(one: UserImport, position: int, line: int) -> tuple[list[Row], tu
     return rows, start, True
 
 
-def _checked(converter: Converter, rows: Sequence[Row]) -> tuple[list[Record], list[tuple[int, BadRowError]]]:
+def _checked(converter: Converter, rows: Sequence[Row]) -> tuple[list[Record], list[tuple[int, Refusal]]]:
     records: list[Record] = []
-    refused: list[tuple[int, BadRowError]] = []
+    refused: list[tuple[int, Refusal]] = []
     for row in rows:
         try:
             if not row.is_clean:
                 raise BadRowError(Reason.ENCODING)
             records.append(converter.record(row.cells))
         except BadRowError as error:
-            refused.append((row.line, error))
+            refused.append((row.line, error.refusal))
     return records, refused

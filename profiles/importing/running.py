@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from currents.wakeup import send
-from profiles.importing.converting import BadRowError
+from profiles.importing.converting import Refusal
 from profiles.importing.mapping import Column
 from profiles.importing.parts import Ahead
 from profiles.importing.reading import UnreadableError, path_of
@@ -158,13 +158,13 @@ def _count(one: UserImport, written: Written) -> None:
     one.ignored += written.ignored
 
 
-def _refuse(one: UserImport, refused: Sequence[tuple[int, BadRowError]]) -> None:
+def _refuse(one: UserImport, refused: Sequence[tuple[int, Refusal]]) -> None:
     if not refused:
         return
     statement = f'COPY {RefusedRow._meta.db_table} (user_import_id, line, "column", value, reason) FROM STDIN'
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for line, error in refused:
-            copy.write_row((one.pk, line, error.column, error.value[:_VALUE_KEPT], error.reason.value))
+        for line, why in refused:
+            copy.write_row((one.pk, line, why.column, why.value[:_VALUE_KEPT], why.reason.value))
 
 
 def _note_users(one: UserImport, profile_ids: Sequence[int]) -> None:

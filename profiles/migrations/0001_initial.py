@@ -472,6 +472,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=255, verbose_name='name')),
                 ('type', models.CharField(choices=[('string', 'String'), ('number', 'Number'), ('boolean', 'Boolean'), ('date', 'Date'), ('array', 'Array'), ('object', 'Object')], max_length=10, verbose_name='type')),
+                ('is_forced', models.BooleanField(db_default=False, default=False, verbose_name='type is forced')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='first seen')),
                 ('users', models.BigIntegerField(db_default=0, default=0, verbose_name='users')),
                 ('counted_at', models.DateTimeField(null=True, verbose_name='counted at')),

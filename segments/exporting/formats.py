@@ -1,18 +1,17 @@
 """How users are written to a file: a beginning, a part for each chunk of users, an end. All is only ever appended."""
 
 import gzip
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, ClassVar, Final
 
-import orjson
 from django.utils import timezone
 
 from segments.exporting import zips
 from segments.exporting.fields import heading, value_of
 from segments.stores import SegmentExport
 from workspaces.csvs import BYTE_ORDER_MARK, csv_line
+from workspaces.json_out import dump
 
 User = Mapping[str, Any]
 
@@ -83,15 +82,7 @@ FORMATS: Final[Mapping[str, Format]] = {
 
 
 def _lines(users: Sequence[User]) -> bytes:
-    return b"".join(_json(user) + b"\n" for user in users)
-
-
-def _json(value: Any) -> bytes:
-    try:
-        return orjson.dumps(value, default=str)
-    except TypeError:
-        # A number such as 1e22 comes back from PostgreSQL as an integer, which orjson refuses beyond 64 bits.
-        return json.dumps(value, default=str, ensure_ascii=False).encode()
+    return b"".join(dump(user) + b"\n" for user in users)
 
 
 def _cell(value: Any) -> Any:
@@ -99,4 +90,4 @@ def _cell(value: Any) -> Any:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _json(value).decode() if isinstance(value, dict | list) else value
+    return dump(value).decode() if isinstance(value, dict | list) else value

@@ -52,10 +52,13 @@ def test_products_are_noted_once(track: Post) -> None:
     assert sorted(Product.objects.values_list("name", flat=True)) == ["bag", "hat"]
 
 
-def test_any_price_is_counted(track: Post) -> None:
-    one = {**USER, "product_id": "star", "currency": "USD", "price": 1e308, "time": "2024-05-01"}
+def test_the_highest_price_is_counted_and_a_higher_one_is_refused(track: Post) -> None:
+    one = {**USER, "product_id": "star", "currency": "USD", "price": 1e15, "time": "2024-05-01"}
     assert track(purchases=[one, one]).status_code == 201
-    assert DailyCount.objects.get().money == Decimal("2e308")
+    assert DailyCount.objects.get().money == Decimal("2e15")
+    for price in (1.1e15, -1e16, 1e308):
+        answer = track(purchases=[{**one, "price": price}])
+        assert (answer.status_code, answer.json()["errors"][0]["type"]) == (400, "'price' is not valid")
 
 
 def test_nothing_is_counted_for_an_event_about_nobody(track: Post) -> None:

@@ -74,6 +74,15 @@ def test_what_cannot_be_imported_is_refused(track: Post, app: App, source: dict[
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_token_that_the_same_request_gives_somebody_is_not_imported(track: Post, app: App, is_first: bool) -> None:
+    theirs = {"external_id": "user-1", "push_tokens": [token(app)]}
+    track(attributes=[theirs, imported(token(app))] if is_first else [imported(token(app)), theirs])
+    assert [one.profile.external_id for one in PushToken.objects.select_related("profile")] == ["user-1"]
+    assert Profile.objects.count() == 1
+
+
+@pytest.mark.django_db
 def test_who_was_made_for_a_token_goes_with_it(track: Post, app: App, post: Post, workspace: Workspace) -> None:
     track(attributes=[imported(token(app, name)) for name in "abcd"])
     assert forget_empty_imports() == 0, "all of them have their tokens"

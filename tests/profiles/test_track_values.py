@@ -166,3 +166,33 @@ def test_the_use_of_an_app_is_noted(track: Post, workspace: Workspace) -> None:
     )
     use = AppUse.objects.get()
     assert (use.app_id, use.first_used_at.year, use.last_used_at.year) == (app.pk, 2020, 2024)
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("current_location", {"longitude": -180, "latitude": 90.0, "altitude": 5}, ["x", {}, {"longitude": 1}]),
+        ("current_location", {"longitude": 0, "latitude": 0}, [{"longitude": 500, "latitude": 500}]),
+        ("current_location", {"longitude": 1, "latitude": 2}, [{"longitude": True, "latitude": "2"}]),
+        ("email_open_tracking_disabled", True, ["nope", 1]),
+        ("email_click_tracking_disabled", True, ["nope", 0]),
+        ("facebook", {"id": "1", "likes": ["a"]}, ["str", 5]),
+        ("twitter", {"id": 1}, ["str", ["a"]]),
+        ("image_url", "https://example.com/a.png", [5, {}]),
+        ("marked_email_as_spam_at", "2024-01-01", [5, "soon"]),
+    ],
+)
+def test_a_field_that_is_only_kept_takes_no_wrong_value(track: Post, name: str, good: Any, bad: list[Any]) -> None:
+    assert track(attributes=[{"external_id": "user-1", name: good}]).status_code == 201
+    for value in bad:
+        answer = track(attributes=[{"external_id": "user-1", name: value}])
+        assert (answer.status_code, errors(answer)) == (400, [("attributes", 0, f"'{name}' is not valid")])
+    assert Profile.objects.get().other_fields == {name: good}
+    track(attributes=[{"external_id": "user-1", name: None}])
+    assert Profile.objects.get().other_fields == {}
+
+
+@pytest.mark.parametrize("name", [" ", "\t\n", "\u3000"])
+def test_an_event_is_called_something(track: Post, name: str) -> None:
+    answer = track(events=[{**EVENT, "name": name}])
+    assert (answer.status_code, errors(answer)) == (400, [("events", 0, "'name' is required")])

@@ -1,5 +1,6 @@
 """Imports in chunks: tried without writing, cancelled, killed, and gone on with."""
 
+import gc
 import os
 import threading
 from datetime import timedelta
@@ -261,3 +262,21 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(
     assert (one.state, counts(one)) == (State.DONE, (users, 0, 0, 0))
     assert Profile.objects.count() == users == len(live_users(workspace.pk))
     assert DataPoints.objects.get(source="imports").count == users
+
+
+def test_a_part_with_refused_rows_is_freed_at_once(client: Client, upload: Upload) -> None:
+    """Nothing is left for the garbage collector, which comes by too seldom for rows by the thousand."""
+    upload("external_id,visits\n" + "".join(f"user-{n},{'x' if n % 10 else n}\n" for n in range(500)))
+    one = UserImport.objects.get()
+    start(client, one, type_1="number", target_1="custom")
+    one.refresh_from_db()
+    parts.read_part(one, one.position, one.line)
+    gc.collect()
+    gc.disable()
+    try:
+        part = parts.read_part(one, one.position, one.line)
+        assert (len(part.chunk.records), len(part.refused)) == (50, 450)
+        del part
+        assert gc.collect() < 50
+    finally:
+        gc.enable()
