@@ -10,6 +10,9 @@ from pytest_django.live_server_helper import LiveServer
 
 from currents.models import DeadLetter, DeliveryRequest, Replay
 from partners.models import DataImportKey, Integration
+from profiles.models import Profile
+from profiles.objects import attributes_object, event_object
+from profiles.tracking import Batch, track
 from tests.currents.conftest import make_current
 from tests.currents.pages import shoot
 from tests.logins import log_in
@@ -46,6 +49,10 @@ def full() -> Workspace:
     integration = Integration.objects.create(workspace=workspace, partner_slug="mixpanel")
     DataImportKey.make(integration=integration)
     ApiKey.make(workspace=workspace, name="A key", permissions=["users.track"])
+    long = "x" * 255
+    attributes = [attributes_object({"external_id": long, "first_name": "F" * 9_000, long: long})]
+    events = [event_object({"external_id": long, "name": long, "time": "2026-01-01", "properties": {long: long}})]
+    track(workspace.pk, Batch(attributes, events))
     current = make_current(workspace)
     now = timezone.now()
     Replay.objects.create(
@@ -78,15 +85,17 @@ def full() -> Workspace:
         ("partners/integration/mixpanel/", ["Invalidate"]),
         ("workspaces/apikey/", ["Invalidate"]),
         ("currents/current/", ["Save"]),
+        ("profiles/profile/{user}/", ["Export (JSON)", "Delete User"]),
+        ("profiles/profile/", ["Search"]),
+        ("profiles/customevent/", []),
         ("currents/current/{current}/", ["Retry", "Discard", "Retry All", "Discard All"]),
         ("django_celery_beat/periodictask/", []),
         ("", ["Technology Partners", "Segments"]),
     ],
-    ids=["data import keys", "API keys", "Currents", "a Current", "schedules", "home"],
+    ids=["data import keys", "API keys", "Currents", "a user", "users", "events", "a Current", "schedules", "home"],
 )
 def test_it_works(open_narrow: Callable[[str], Page], full: Workspace, address: str, buttons: list[str]) -> None:
-    current = full.currents.get().pk
-    page = open_narrow("/admin/" + address.format(current=current))
+    page = open_narrow("/admin/" + address.format(current=full.currents.get().pk, user=Profile.objects.get().pk))
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTH
     assert page.evaluate(_SCROLLING) == []
     for text in buttons:
