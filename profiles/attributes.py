@@ -12,7 +12,7 @@ from typing import Any, Final
 from babel import Locale
 from babel.core import get_global
 
-from profiles.dates import parse_moment
+from profiles.dates import parse_day, parse_moment
 from profiles.identities import EMAIL, EMAIL_LIMIT
 from profiles.models import Profile
 from profiles.rails_zones import RAILS_ZONES
@@ -146,10 +146,11 @@ def _time_zone(name: str, value: Any) -> Any:
 
 
 def _birthday(name: str, value: Any) -> Any:
-    moment = parse_moment(value)
-    if moment is None:
+    """The date as it is written: a birthday is the same day in every time zone."""
+    day = parse_day(value)
+    if day is None:
         raise BadFieldError("'dob' must be a date of the form YYYY-MM-DD")
-    return moment.date()
+    return day
 
 
 def _moment(name: str, value: Any) -> Any:

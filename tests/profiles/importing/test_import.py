@@ -1,6 +1,7 @@
 """Import Users: from the file to the profiles, through the screens."""
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,12 @@ def test_known_users_are_updated_and_empty_cells_change_nothing(load: Load, trac
     after = Profile.objects.get(external_id="user-1")
     assert (after.pk, after.first_name, after.email) == (before.pk, "New", "old@example.com")
     assert after.custom_attributes == {"plan": "free", "visits": 3}
+
+
+def test_a_birthday_is_the_date_as_written(load: Load) -> None:
+    load("external_id,dob\nuser-1,2024-01-01T23:00:00-05:00\nuser-2,1980-12-21\n")
+    days = Profile.objects.order_by("external_id").values_list("date_of_birth", flat=True)
+    assert list(days) == [date(2024, 1, 1), date(1980, 12, 21)]
 
 
 def test_an_id_is_drawn_for_new_users_only(load: Load) -> None:
