@@ -67,6 +67,10 @@ class BadFieldError(ValueError):
     """A value that a default attribute cannot have; its text is the error that the API answers."""
 
 
+class TooLongError(BadFieldError):
+    """A text that is longer than the default attribute can be."""
+
+
 def _text(name: str, value: Any) -> str:
     if type(value) is str and len(value) <= TEXT_LIMIT:
         # Nearly every value, and every attribute comes here.
@@ -75,7 +79,7 @@ def _text(name: str, value: Any) -> str:
         raise BadFieldError(f"'{name}' is not valid")
     text = str(value)
     if len(text) > TEXT_LIMIT:
-        raise BadFieldError(f"'{name}' must be at most {TEXT_LIMIT} characters")
+        raise TooLongError(f"'{name}' must be at most {TEXT_LIMIT} characters")
     return text
 
 
@@ -90,7 +94,7 @@ def _phone(name: str, value: Any) -> str:
     """As it came: Braze recommends E.164 and keeps what it cannot send to."""
     text = _text(name, value).strip()
     if len(text) > PHONE_LIMIT:
-        raise BadFieldError(f"'{name}' must be at most {PHONE_LIMIT} characters")
+        raise TooLongError(f"'{name}' must be at most {PHONE_LIMIT} characters")
     return text
 
 

@@ -326,7 +326,7 @@ class RefusedRow(models.Model):
     """A row of an import that could not be used, and why; for the CSV of refused rows."""
 
     class Reason(models.TextChoices):
-        CELLS = "cells", _("The row has not as many cells as the header.")
+        CELLS = "cells", _("The row has another number of cells than the header.")
         ENCODING = "encoding", _("The row is not encoded in UTF-8, or holds a character that cannot be stored.")
         NO_ID = "no_id", _("The identifier is missing.")
         BAD_ID = "bad_id", _("The identifier is too long.")

@@ -152,6 +152,8 @@ def default_converter(name: str) -> Callable[[str], Any]:
     def convert(cell: str) -> Any:
         try:
             found = attributes.column_value(name, cell)
+        except attributes.TooLongError:
+            raise BadCellError(Reason.TOO_LONG) from None
         except attributes.BadFieldError:
             raise BadCellError(Reason.BAD_VALUE) from None
         return found[1] if found else None

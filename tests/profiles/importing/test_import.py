@@ -143,26 +143,35 @@ def test_rows_that_cannot_be_used_are_in_a_file(client: Client, load: Load) -> N
         b"user-5,,1,tomorrow\n"
         b"user-6,\xff,1,\n"
         b'"user\n7",,=2+3,\n'
-        b"user-8,,8,2026-01-31\n",
+        b"user-8,,8,2026-01-31\n"
+        b"user-9,,9,2026-01-31,more\n",
         target_2="custom",
         type_2="number",
         type_3="date",
     )
-    assert counts(one) == (1, 0, 0, 7)
+    assert counts(one) == (1, 0, 0, 8)
     lines = client.get(f"{LIST}{one.pk}/refused.csv").getvalue().decode("utf-8-sig").splitlines()
     assert lines == [
         "Line,Column,Value,Reason",
         "2,email,nonsense,The attribute cannot have this value.",
         "3,,,The identifier is missing.",
-        "4,,,The row has not as many cells as the header.",
+        "4,,,The row has another number of cells than the header.",
         '5,visits,many,"This is not a number, or too large."',
         "6,since,tomorrow,This is not a date: write it like 2026-01-31 or 2026-01-31T12:00:00Z.",
         '7,,,"The row is not encoded in UTF-8, or holds a character that cannot be stored."',
         '8,visits,\'=2+3,"This is not a number, or too large."',
+        "11,,,The row has another number of cells than the header.",
     ]
     page = client.get(f"{LIST}{one.pk}/").content.decode()
     assert "nonsense" in page
     assert "refused.csv" in page
+
+
+@pytest.mark.parametrize(("heading", "limit"), [("first_name", 10_000), ("phone", 100)])
+def test_a_default_attribute_that_is_too_long_is_called_so(load: Load, heading: str, limit: int) -> None:
+    one = load(f"external_id,{heading}\nuser-1,{'9' * limit}\nuser-2,{'9' * (limit + 1)}\n")
+    assert counts(one) == (1, 0, 0, 1)
+    assert one.refused_rows.get().get_reason_display() == "The text is too long."
 
 
 @pytest.mark.parametrize(
