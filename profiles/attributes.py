@@ -19,17 +19,9 @@ from profiles.rails_zones import RAILS_ZONES
 
 #: Returned by a converter for a value that changes nothing.
 IGNORED: Final = object()
-KEPT_FIELDS: Final = frozenset(
-    {
-        "current_location",
-        "email_click_tracking_disabled",
-        "email_open_tracking_disabled",
-        "facebook",
-        "image_url",
-        "marked_email_as_spam_at",
-        "twitter",
-    }
-)
+#: Those kept fields that are true or false, and that files of users can set too (Braze: CSV import).
+SWITCHES: Final = frozenset({"email_click_tracking_disabled", "email_open_tracking_disabled"})
+KEPT_FIELDS: Final = SWITCHES | {"current_location", "facebook", "image_url", "marked_email_as_spam_at", "twitter"}
 #: Says that of a user only push tokens are known; kept on those who were made so, until they have none any more.
 FOR_PUSH_ONLY: Final = "push_token_import"
 #: Attributes that have tables of their own.

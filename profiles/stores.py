@@ -337,6 +337,8 @@ class RefusedRow(models.Model):
         NO_DATE = "no_date", _("This is not a date: write it like 2026-01-31 or 2026-01-31T12:00:00Z.")
         NO_ARRAY = "no_array", _("This is not an array of texts or numbers.")
         NO_OBJECT = "no_object", _("This is not a JSON object that can be stored.")
+        NO_GROUP = "no_group", _("No subscription group of this workspace has this ID.")
+        NO_STATE = "no_state", _("This is neither subscribed nor unsubscribed.")
 
     user_import = models.ForeignKey(UserImport, models.CASCADE, related_name="refused_rows")
     line = models.BigIntegerField(_("line"))

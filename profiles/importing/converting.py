@@ -2,13 +2,15 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from profiles import attributes, custom_values
+from profiles.choices import group_id, state_of
 from profiles.dates import as_stored, parse_moment
 from profiles.identities import BadIdentityError, Identity, alias
 from profiles.importing import mapping
@@ -43,7 +45,8 @@ class BadRowError(ValueError):
 @dataclass(slots=True)
 class Record:
     """A row, checked: whom it is about, a value (or None) for each column of ``Converter.columns``, and the custom
-    attributes that it sets. ``points`` are its data points, ``rows`` the rows that it was made of.
+    attributes that it sets. ``points`` are its data points, ``rows`` the rows that it was made of, ``choices`` whether
+    the user is to be in subscription groups.
     """
 
     identity: Identity
@@ -51,32 +54,39 @@ class Record:
     custom: dict[str, Any]
     points: int
     rows: int = 1
+    choices: dict[uuid.UUID, bool] | None = None
 
     def add(self, later: "Record") -> None:
         """Take over what a later row about the same user sets."""
         self.values = [old if new is None else new for old, new in zip(self.values, later.values, strict=True)]
         self.custom |= later.custom
+        if later.choices:
+            self.choices = (self.choices or {}) | later.choices
         self.points += later.points
         self.rows += later.rows
 
 
 class Converter:
-    """Makes records of rows whose cells mean ``columns``."""
+    """Makes records of rows whose cells mean ``columns``; ``groups`` are the subscription groups that there are."""
 
-    def __init__(self, header: Sequence[str], columns: Sequence[Column]) -> None:
+    def __init__(self, header: Sequence[str], columns: Sequence[Column], groups: Collection[uuid.UUID] = ()) -> None:
         self.header = header
         targets = {column.target: index for index, column in enumerate(columns)}
         self._identify = _identifier(targets)
         defaults = [(i, one.name) for i, one in enumerate(columns) if one.target == mapping.DEFAULT]
         customs = [(i, one) for i, one in enumerate(columns) if one.target == mapping.CUSTOM]
-        #: The profile's columns that the file sets, in the order of ``Record.values``.
-        self.columns = [attributes.COLUMNS[name][0] for _, name in defaults]
+        #: The profile's columns and kept fields that the file sets, in the order of ``Record.values``.
+        self.columns = [name if name in attributes.SWITCHES else attributes.COLUMNS[name][0] for _, name in defaults]
         self.custom_types = {one.name: one.type for _, one in customs}
         self._defaults = [
             (index, _Remembering(default_converter(name)), name not in attributes.FREE_FIELDS)
             for index, name in defaults
         ]
         self._customs = [(index, one.name, _Remembering(custom_converter(one.type))) for index, one in customs]
+        self.sets_groups = mapping.GROUP_ID in targets
+        if self.sets_groups:
+            self._group = targets[mapping.GROUP_ID], _Remembering(_group_among(groups))
+            self._state = targets[mapping.GROUP_STATE], _Remembering(_state)
 
     def record(self, cells: Sequence[str]) -> Record:
         """The record that a row makes. Raises BadRowError."""
@@ -100,8 +110,30 @@ class Converter:
         except BadCellError as error:
             if error.reason in (Reason.NO_ID, Reason.BAD_ID):
                 raise BadRowError(error.reason) from None
-            raise BadRowError(error.reason, self.header[index], cells[index]) from None
-        return Record(identity, values, custom, points + len(custom))
+            raise self._bad(error.reason, index, cells) from None
+        choices = self._choices(cells) if self.sets_groups else None
+        return Record(identity, values, custom, points + len(custom), choices=choices)
+
+    def _choices(self, cells: Sequence[str]) -> dict[uuid.UUID, bool] | None:
+        """Whether the row's user is to be in a subscription group; an empty state changes nothing. Raises BadRowError.
+
+        A state without a group is refused: somebody who unsubscribes must not be passed over.
+        """
+        given = []
+        for index, known in (self._group, self._state):
+            try:
+                given.append(known[cells[index]])
+            except BadCellError as error:
+                raise self._bad(error.reason, index, cells) from None
+        group, state = given
+        if state is None:
+            return None
+        if group is None:
+            raise self._bad(Reason.NO_GROUP, self._group[0], cells)
+        return {group: state}
+
+    def _bad(self, reason: RefusedRow.Reason, index: int, cells: Sequence[str]) -> BadRowError:
+        return BadRowError(reason, self.header[index], cells[index])
 
 
 def _identifier(targets: dict[str, int]) -> Callable[[Sequence[str]], Identity]:
@@ -148,6 +180,8 @@ class _Remembering(dict[str, Any]):
 
 def default_converter(name: str) -> Callable[[str], Any]:
     """What makes a value of a default attribute out of a cell; None for one that changes nothing."""
+    if name in attributes.SWITCHES:
+        return _boolean
 
     def convert(cell: str) -> Any:
         try:
@@ -159,6 +193,28 @@ def default_converter(name: str) -> Callable[[str], Any]:
         return found[1] if found else None
 
     return convert
+
+
+def _group_among(groups: Collection[uuid.UUID]) -> Callable[[str], uuid.UUID]:
+    """What makes the id of one of these subscription groups out of a cell."""
+
+    def convert(cell: str) -> uuid.UUID:
+        try:
+            group = group_id(cell)
+        except ValueError:
+            raise BadCellError(Reason.NO_GROUP) from None
+        if group not in groups:
+            raise BadCellError(Reason.NO_GROUP)
+        return group
+
+    return convert
+
+
+def _state(cell: str) -> bool:
+    try:
+        return state_of(cell)
+    except ValueError:
+        raise BadCellError(Reason.NO_STATE) from None
 
 
 def custom_converter(kind: str) -> Callable[[str], Any]:

@@ -12,7 +12,7 @@ from profiles.live import live_users
 from profiles.models import Alias, CustomAttribute, IdentityChange, Profile
 from profiles.stores import UserImport
 from tests.profiles.conftest import Post
-from tests.profiles.importing.conftest import LIST, Load, Upload, counts
+from tests.profiles.importing.conftest import LIST, Load, Upload, counts, start
 from workspaces.models import DataPoints, Workspace
 
 State = UserImport.State
@@ -165,6 +165,34 @@ def test_rows_that_cannot_be_used_are_in_a_file(client: Client, load: Load) -> N
     page = client.get(f"{LIST}{one.pk}/").content.decode()
     assert "nonsense" in page
     assert "refused.csv" in page
+
+
+def test_email_tracking_is_a_field_of_the_profile(load: Load, track: Post) -> None:
+    track(attributes=[{"external_id": "user-1", "email_open_tracking_disabled": False, "twitter": {"id": 7}}])
+    one = load(
+        "external_id,email_open_tracking_disabled,email_click_tracking_disabled\n"
+        "user-1,true,\nuser-2,,false\nuser-3,perhaps,\nuser-4,,\n"
+    )
+    assert counts(one) == (2, 1, 0, 1)
+    assert one.refused_rows.get().get_reason_display() == "This is neither true nor false."
+    assert dict(Profile.objects.values_list("external_id", "other_fields")) == {
+        "user-1": {"email_open_tracking_disabled": True, "twitter": {"id": 7}},
+        "user-2": {"email_click_tracking_disabled": False},
+        "user-4": {},
+    }
+    assert not CustomAttribute.objects.exists()
+    assert DataPoints.objects.get(source="imports").count == 2
+
+
+@pytest.mark.parametrize("heading", ["push_tokens", "subscription_groups"])
+def test_what_no_file_can_set_is_ignored(client: Client, upload: Upload, heading: str) -> None:
+    """Braze: CSV import, push tokens are not supported."""
+    upload(f"external_id,{heading}\nuser-1,abc\n")
+    one = UserImport.objects.get()
+    assert one.mapping[1] == {"target": "ignore"}
+    answer = start(client, one, target_1="custom", name_1=heading)
+    assert answer.status_code == 400
+    assert f"No custom attribute can be called “{heading}”" in answer.content.decode()
 
 
 @pytest.mark.parametrize(("heading", "limit"), [("first_name", 10_000), ("phone", 100)])
