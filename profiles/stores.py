@@ -339,6 +339,7 @@ class RefusedRow(models.Model):
         NO_OBJECT = "no_object", _("This is not a JSON object that can be stored.")
         NO_GROUP = "no_group", _("No subscription group of this workspace has this ID.")
         NO_STATE = "no_state", _("This is neither subscribed nor unsubscribed.")
+        BAD_PHONE = "bad_phone", _("No user can be found by this phone number: write it like +442071838750.")
 
     user_import = models.ForeignKey(UserImport, models.CASCADE, related_name="refused_rows")
     line = models.BigIntegerField(_("line"))

@@ -12,7 +12,7 @@ import orjson
 from profiles import attributes, custom_values
 from profiles.choices import group_id, state_of
 from profiles.dates import as_stored, parse_moment
-from profiles.identities import BadIdentityError, Identity, alias
+from profiles.identities import CONTACTS, PHONE, BadIdentityError, Identity, alias
 from profiles.importing import mapping
 from profiles.importing.mapping import Column
 from profiles.models import EXTERNAL_ID_LIMIT, AttributeType
@@ -72,7 +72,6 @@ class Converter:
     def __init__(self, header: Sequence[str], columns: Sequence[Column], groups: Collection[uuid.UUID] = ()) -> None:
         self.header = header
         targets = {column.target: index for index, column in enumerate(columns)}
-        self._identify = _identifier(targets)
         defaults = [(i, one.name) for i, one in enumerate(columns) if one.target == mapping.DEFAULT]
         customs = [(i, one) for i, one in enumerate(columns) if one.target == mapping.CUSTOM]
         #: The profile's columns and kept fields that the file sets, in the order of ``Record.values``.
@@ -83,6 +82,7 @@ class Converter:
             for index, name in defaults
         ]
         self._customs = [(index, one.name, _Remembering(custom_converter(one.type))) for index, one in customs]
+        self._identify = _identifier(targets) or _Contacts(header, defaults)
         self.sets_groups = mapping.GROUP_ID in targets
         if self.sets_groups:
             self._group = targets[mapping.GROUP_ID], _Remembering(_group_among(groups))
@@ -97,7 +97,6 @@ class Converter:
         values: list[Any] = []
         custom: dict[str, Any] = {}
         try:
-            identity = self._identify(cells)
             for index, known, is_counted in self._defaults:
                 value = known[cells[index]]
                 values.append(value)
@@ -107,11 +106,13 @@ class Converter:
                 value = known[cells[index]]
                 if value is not None:
                     custom[name] = value
+            choices = self._choices(cells) if self.sets_groups else None
+            # Last, for users are found by what rows before them set: by those that are without fault.
+            identity = self._identify(cells, values)
         except BadCellError as error:
             if error.reason in (Reason.NO_ID, Reason.BAD_ID):
                 raise BadRowError(error.reason) from None
             raise self._bad(error.reason, index, cells) from None
-        choices = self._choices(cells) if self.sets_groups else None
         return Record(identity, values, custom, points + len(custom), choices=choices)
 
     def _choices(self, cells: Sequence[str]) -> dict[uuid.UUID, bool] | None:
@@ -136,15 +137,50 @@ class Converter:
         return BadRowError(reason, self.header[index], cells[index])
 
 
-def _identifier(targets: dict[str, int]) -> Callable[[Sequence[str]], Identity]:
+def _identifier(targets: dict[str, int]) -> Callable[[Sequence[str], Sequence[Any]], Identity] | None:
+    """What finds the name of the user in the cells of a row; None for a file without a column for names.
+
+    What it gives raises BadCellError.
+    """
     if mapping.ALIAS_NAME in targets:
         name, label = targets[mapping.ALIAS_NAME], targets[mapping.ALIAS_LABEL]
-        return lambda cells: _alias(_id(cells[name]), _id(cells[label]))
+        return lambda cells, _: _alias(_id(cells[name]), _id(cells[label]))
     if mapping.BRAZE_ID in targets:
         index = targets[mapping.BRAZE_ID]
-        return lambda cells: Identity("braze_id", _id(cells[index]).lower())
-    index = targets[mapping.EXTERNAL_ID]
-    return lambda cells: Identity("external_id", _id(cells[index]))
+        return lambda cells, _: Identity("braze_id", _id(cells[index]).lower())
+    if mapping.EXTERNAL_ID in targets:
+        index = targets[mapping.EXTERNAL_ID]
+        return lambda cells, _: Identity("external_id", _id(cells[index]))
+    return None
+
+
+class _Contacts:
+    """Finds whom a row is about in its values: by the email address, or else by the phone number.
+
+    Braze: CSV import, email address and phone numbers. ``defaults`` are the indexes and names of the default
+    attributes. A number that an earlier row gave to the user with some address means that user.
+    """
+
+    def __init__(self, header: Sequence[str], defaults: Sequence[tuple[int, str]]) -> None:
+        self._header = header
+        self._places = {name: place for place, (_, name) in enumerate(defaults) if name in CONTACTS}
+        self._cells = {name: index for index, name in defaults}
+        self._of_phone: dict[str, Identity] = {}
+
+    def __call__(self, cells: Sequence[str], values: Sequence[Any]) -> Identity:
+        """The name of the user. Raises BadCellError without one, BadRowError for a number that names nobody."""
+        email, phone = (values[self._places[name]] if name in self._places else None for name in CONTACTS)
+        if email:
+            identity = Identity("email", email)
+            if phone:
+                self._of_phone[phone] = identity
+            return identity
+        if not phone:
+            raise BadCellError(Reason.NO_ID)
+        if not PHONE.fullmatch(phone):
+            index = self._cells["phone"]
+            raise BadRowError(Reason.BAD_PHONE, self._header[index], cells[index])
+        return self._of_phone.get(phone) or Identity("phone", phone)
 
 
 def _id(cell: str) -> str:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from profiles import attributes
 from profiles.custom_values import NAME_LIMIT
+from profiles.identities import CONTACTS
 from profiles.models import AttributeType, CustomAttribute, Profile
 
 IGNORE: Final = "ignore"
@@ -20,7 +21,8 @@ BRAZE_ID: Final = "braze_id"
 ALIAS_NAME: Final = "alias_name"
 ALIAS_LABEL: Final = "alias_label"
 
-#: The ways in which a file can name its users; one of them for the whole file (Braze: CSV import).
+#: The ways in which a file can name its users; one of them for the whole file (Braze: CSV import). In a file with none
+#: of these the default attributes email and phone do it: see ``profiles.identities.CONTACTS``.
 IDENTIFIERS: Final[dict[str, str | Promise]] = {
     EXTERNAL_ID: _("External ID"),
     ALIAS_NAME: _("Alias name"),
@@ -143,7 +145,7 @@ def check(workspace_id: int, header: Sequence[str], columns: Sequence[Column]) -
         _check_column(column)
     _check_once(columns)
     targets = {column.target for column in columns}
-    _check_identifiers(targets)
+    _check_identifiers(targets, {column.name for column in columns if column.target == DEFAULT})
     if (GROUP_ID in targets) != (GROUP_STATE in targets):
         raise MappingError(_("A subscription group needs two columns: its ID and the state of the users."))
     return [Column(CUSTOM, one.name, types.get(one.name, one.type)) if one.target == CUSTOM else one for one in columns]
@@ -175,11 +177,14 @@ def _check_once(columns: Sequence[Column]) -> None:
         raise MappingError(_("Two columns have the same target. Ignore one of them, or choose another target."))
 
 
-def _check_identifiers(targets: set[str]) -> None:
+def _check_identifiers(targets: set[str], defaults: set[str]) -> None:
     if (ALIAS_NAME in targets) != (ALIAS_LABEL in targets):
         raise MappingError(_("An alias needs two columns: its name and its label."))
     ways = [name for name in (EXTERNAL_ID, BRAZE_ID, ALIAS_NAME) if name in targets]
-    if len(ways) != 1:
+    if len(ways) > 1 or (not ways and defaults.isdisjoint(CONTACTS)):
         raise MappingError(
-            _("Choose one way to identify users: a column with external IDs, with Braze IDs, or two with aliases.")
+            _(
+                "Choose one way to identify users: a column with external IDs, with Braze IDs, or two with aliases. "
+                "Without them, a column with email addresses or phone numbers identifies users."
+            )
         )

@@ -15,10 +15,11 @@ from django.db import connection
 from currents.log import NewEvent, append_events
 from profiles.attributes import SWITCHES
 from profiles.behaviours import CSV_IMPORT, subscription_changes
-from profiles.identities import Identity, find
+from profiles.identities import CONTACTS, Identity, find
 from profiles.importing.converting import Record
 from profiles.live import log_identity
 from profiles.models import RANDOM_BUCKETS, IdentityChange, Profile
+from profiles.names import lock_contacts
 from profiles.pipelines import pipelined
 from profiles.rows import SINCE, MovedError, Row, lock
 from profiles.subscriptions import Choice, peers, store_choices
@@ -80,6 +81,15 @@ class Chunk:
     def may_create(self) -> bool:
         return not self.update_only and any(one.identity.kind != "braze_id" for one in self.records[:1])
 
+    @property
+    def numbers(self) -> set[Identity]:
+        """The phone numbers that it gives to users named by an email address: from then on they mean these users."""
+        if "phone" not in self.columns or all(one.identity.kind != "email" for one in self.records[:1]):
+            return set()
+        place = self.columns.index("phone")
+        named = (one for one in self.records if one.identity.kind == "email")
+        return {Identity("phone", one.values[place]) for one in named if one.values[place]}
+
     def written(self, born: Collection[Identity], known: Collection[Identity]) -> Written:
         """What became of its rows, when it made the users ``born`` and changed those ``known``.
 
@@ -108,7 +118,7 @@ def write(chunk: Chunk, meanwhile: Callable[[], None] = lambda: None) -> Written
     if not chunk.records:
         return Written()
     _declare(chunk)
-    known = find(chunk.workspace_id, (one.identity for one in chunk.records))
+    chunk, known = _each_profile_once(chunk, _find(chunk))
     born: dict[Identity, int] = {}
     with connection.cursor() as cursor:
         _copy(cursor, chunk, known)
@@ -125,6 +135,33 @@ def write(chunk: Chunk, meanwhile: Callable[[], None] = lambda: None) -> Written
     append_events(chunk.workspace_id, events)
     log_data_points(chunk.workspace_id, SOURCE, sum(one.points for one in done))
     return replace(chunk.written(born, known), profile_ids=[*born.values(), *known.values()])
+
+
+def _find(chunk: Chunk) -> dict[Identity, int]:
+    """The users who are known. Until the transaction ends nobody else makes one for a contact that has none."""
+    known = find(chunk.workspace_id, (one.identity for one in chunk.records))
+    if chunk.may_create and chunk.records[0].identity.kind in CONTACTS:
+        missing = [one.identity for one in chunk.records if one.identity not in known]
+        known |= lock_contacts(chunk.workspace_id, missing)
+    return known
+
+
+def _each_profile_once(chunk: Chunk, known: dict[Identity, int]) -> tuple[Chunk, dict[Identity, int]]:
+    """The chunk and its known users with one name for each of these, for one user can have several.
+
+    Such as an email address and a phone number, or a deprecated external id. The last name in order wins.
+    """
+    if len(set(known.values())) == len(known):
+        return chunk, known
+    users: dict[int, Record] = {}
+    records = []
+    for one in chunk.records:
+        first = users.setdefault(known[one.identity], one) if one.identity in known else one
+        if first is one:
+            records.append(one)
+        else:
+            first.add(one)
+    return replace(chunk, records=records), {one.identity: profile_id for profile_id, one in users.items()}
 
 
 def _declare(chunk: Chunk) -> None:
@@ -185,7 +222,7 @@ _ESCAPES: Final = str.maketrans(
 
 def _insert(cursor: Any, chunk: Chunk, meanwhile: Callable[[], None]) -> dict[Identity, int]:
     """Make the users whom nobody knew; one that another transaction makes at this moment is left out."""
-    by_alias = chunk.records[0].identity.kind == "alias"
+    kind = chunk.records[0].identity.kind
     since = _since(chunk, lambda column: f"'{_AT_BIRTH[column]}'", lambda column: "NULL")
     columns = ["workspace_id", "braze_id", "random_bucket", *chunk.own_columns, "custom_attributes", *since]
     values = ["%(workspace)s", _NEW_BRAZE_ID, _NEW_BUCKET, *map(_or_default, chunk.own_columns), "new.custom"]
@@ -193,15 +230,9 @@ def _insert(cursor: Any, chunk: Chunk, meanwhile: Callable[[], None]) -> dict[Id
     if chunk.kept:
         columns.append("other_fields")
         values.append(chunk.kept)
-    if by_alias:
-        # The alias comes first, with an id drawn for its profile: a lost race leaves nobody without a name behind.
+    if kind in _NAMED:
         statement = f"""
-            WITH named AS (
-                INSERT INTO profiles_alias (workspace_id, profile_id, label, name)
-                SELECT %(workspace)s, nextval(pg_get_serial_sequence('profiles_profile', 'id')), label, name
-                FROM {_TABLE} WHERE profile_id IS NULL ORDER BY place
-                ON CONFLICT (workspace_id, label, name) DO NOTHING RETURNING profile_id, label, name
-            ), made AS (
+            WITH named AS ({_NAMED[kind]}), made AS (
                 INSERT INTO profiles_profile (id, {", ".join(columns)})
                 SELECT named.profile_id, {", ".join(values)} FROM {_TABLE} new JOIN named USING (label, name)
             )
@@ -218,8 +249,26 @@ def _insert(cursor: Any, chunk: Chunk, meanwhile: Callable[[], None]) -> dict[Id
         cursor.execute(statement, {"workspace": chunk.workspace_id})
         meanwhile()
         made = cursor.fetchall()
-    kind = chunk.records[0].identity.kind
+    if kind in CONTACTS:
+        # A file can have both; what holds an @ is an address.
+        return {Identity("email" if "@" in name else "phone", name): profile_id for name, _, profile_id in made}
     return {Identity(kind, name, label): profile_id for name, label, profile_id in made}
+
+
+_DRAWN: Final = "nextval(pg_get_serial_sequence('profiles_profile', 'id'))"
+#: Several users can have one contact, but whoever makes one for it has locked it: see ``profiles.names``.
+_CONTACTED: Final = f"""
+    SELECT {_DRAWN} AS profile_id, label, name
+    FROM (SELECT label, name FROM {_TABLE} WHERE profile_id IS NULL ORDER BY place OFFSET 0) new"""  # noqa: S608
+#: By the kind of names, where it is not profiles that hold them uniquely: what draws an id for each of the names.
+_NAMED: Final = {
+    # The alias comes first: a lost race leaves nobody without a name behind.
+    "alias": f"""
+    INSERT INTO profiles_alias (workspace_id, profile_id, label, name)
+    SELECT %(workspace)s, {_DRAWN}, label, name FROM {_TABLE} WHERE profile_id IS NULL ORDER BY place
+    ON CONFLICT (workspace_id, label, name) DO NOTHING RETURNING profile_id, label, name""",  # noqa: S608
+    **dict.fromkeys(CONTACTS, _CONTACTED),
+}
 
 
 def _find_again(cursor: Any, chunk: Chunk, settled: Iterable[Identity]) -> dict[Identity, int]:

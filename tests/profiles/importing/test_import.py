@@ -83,6 +83,14 @@ def test_later_rows_about_a_user_win(load: Load) -> None:
     assert Profile.objects.get().custom_attributes == {"plan": "gold", "city": "Kyoto"}
 
 
+def test_both_names_of_a_renamed_user_change_the_user(load: Load, post: Post, track: Post) -> None:
+    track(attributes=[{"external_id": "old"}])
+    renames = [{"current_external_id": "old", "new_external_id": "new"}]
+    assert post("/users/external_ids/rename", {"external_id_renames": renames}).status_code == 201
+    assert counts(load("external_id,plan,city\nold,gold,\nnew,,Kyoto\n")) == (0, 2, 0, 0)
+    assert Profile.objects.get().custom_attributes == {"plan": "gold", "city": "Kyoto"}
+
+
 def test_existing_users_only(load: Load, track: Post) -> None:
     track(attributes=[{"external_id": "user-1"}])
     one = load("external_id,plan\nuser-1,gold\nuser-2,gold\n", update_only="1")
