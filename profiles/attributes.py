@@ -12,7 +12,7 @@ from typing import Any, Final
 from babel import Locale
 from babel.core import get_global
 
-from profiles.dates import parse_moment
+from profiles.dates import parse_day, parse_moment
 from profiles.identities import EMAIL, EMAIL_LIMIT
 from profiles.models import Profile
 from profiles.rails_zones import RAILS_ZONES
@@ -29,11 +29,12 @@ def _is_place(value: Any) -> bool:
     return abs(numbers.get("longitude", 999)) <= 180 and abs(numbers.get("latitude", 999)) <= 90
 
 
+#: Kept fields that are true or false, and that files of users can set too (Braze: CSV import).
+SWITCHES: Final = frozenset({"email_click_tracking_disabled", "email_open_tracking_disabled"})
 #: Fields that are kept as they come, each with what tells a value that it can have.
 KEPT_FIELDS: Final[dict[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(SWITCHES, lambda value: isinstance(value, bool)),
     "current_location": _is_place,
-    "email_click_tracking_disabled": lambda value: isinstance(value, bool),
-    "email_open_tracking_disabled": lambda value: isinstance(value, bool),
     "facebook": lambda value: isinstance(value, Mapping),
     "image_url": lambda value: isinstance(value, str),
     "marked_email_as_spam_at": lambda value: parse_moment(value) is not None,
@@ -76,6 +77,10 @@ class BadFieldError(ValueError):
     """A value that a default attribute cannot have; its text is the error that the API answers."""
 
 
+class TooLongError(BadFieldError):
+    """A text that is longer than the default attribute can be."""
+
+
 def _text(name: str, value: Any) -> str:
     if type(value) is str and len(value) <= TEXT_LIMIT:
         # Nearly every value, and every attribute comes here.
@@ -84,7 +89,7 @@ def _text(name: str, value: Any) -> str:
         raise BadFieldError(f"'{name}' is not valid")
     text = str(value)
     if len(text) > TEXT_LIMIT:
-        raise BadFieldError(f"'{name}' must be at most {TEXT_LIMIT} characters")
+        raise TooLongError(f"'{name}' must be at most {TEXT_LIMIT} characters")
     return text
 
 
@@ -99,7 +104,7 @@ def _phone(name: str, value: Any) -> str:
     """As it came: Braze recommends E.164 and keeps what it cannot send to."""
     text = _text(name, value).strip()
     if len(text) > PHONE_LIMIT:
-        raise BadFieldError(f"'{name}' must be at most {PHONE_LIMIT} characters")
+        raise TooLongError(f"'{name}' must be at most {PHONE_LIMIT} characters")
     return text
 
 
@@ -155,10 +160,11 @@ def _time_zone(name: str, value: Any) -> Any:
 
 
 def _birthday(name: str, value: Any) -> Any:
-    moment = parse_moment(value)
-    if moment is None:
+    """The date as it is written: a birthday is the same day in every time zone."""
+    day = parse_day(value)
+    if day is None:
         raise BadFieldError("'dob' must be a date of the form YYYY-MM-DD")
-    return moment.date()
+    return day
 
 
 def _moment(name: str, value: Any) -> Any:

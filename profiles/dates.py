@@ -4,7 +4,7 @@ Braze: user attributes object, "Custom attribute data types", dates.
 """
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final
 
 _ISO: Final = re.compile(
@@ -31,14 +31,19 @@ LAST_YEAR: Final = 3000
 
 def parse_moment(text: object) -> datetime | None:
     """The moment that ``text`` names, in UTC (also when it names no zone); None if it has none of Braze's formats."""
-    if not isinstance(text, str) or len(text) > 40:
+    written = _written(text)
+    if written is None or written.tzinfo is UTC:
+        return written
+    try:
+        return written.astimezone(UTC)
+    except OverflowError:
         return None
-    if _USUAL.fullmatch(text):
-        return _usual_moment(text)
-    for form in _FORMATS:
-        if found := form.fullmatch(text.strip()):
-            return _moment({name: value for name, value in found.groupdict().items() if value})
-    return None
+
+
+def parse_day(text: object) -> date | None:
+    """The date that ``text`` shows, in whatever zone it does; None if it has none of Braze's formats."""
+    written = _written(text)
+    return written and written.date()
 
 
 def parse_time(text: object) -> datetime | None:
@@ -53,6 +58,18 @@ def parse_time(text: object) -> datetime | None:
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _written(text: object) -> datetime | None:
+    """The time that ``text`` shows, in the zone that it names, or else in UTC; None if it has none of the formats."""
+    if not isinstance(text, str) or len(text) > 40:
+        return None
+    if _USUAL.fullmatch(text):
+        return _usual_moment(text)
+    for form in _FORMATS:
+        if found := form.fullmatch(text.strip()):
+            return _moment({name: value for name, value in found.groupdict().items() if value})
+    return None
 
 
 def _usual_moment(text: str) -> datetime | None:
@@ -73,7 +90,7 @@ def _moment(parts: dict[str, str]) -> datetime | None:
     if fields["year"] > LAST_YEAR:
         return None
     try:
-        return datetime(**fields, microsecond=fraction, tzinfo=_zone(parts.get("zone", "Z"))).astimezone(UTC)
+        return datetime(**fields, microsecond=fraction, tzinfo=_zone(parts.get("zone", "Z")))
     except (ValueError, OverflowError):
         return None
 

@@ -21,6 +21,8 @@ PHONE: Final = re.compile(r"\+?[0-9][0-9 ().-]{5,30}")
 
 
 Contactable = Literal["external_id", "email", "phone"]
+#: Kinds of names that several users can have, and that identify where no other name is given.
+CONTACTS: Final = ("email", "phone")
 
 
 class BadIdentityError(ValueError):

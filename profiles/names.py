@@ -14,7 +14,7 @@ from zlib import crc32
 
 from django.db import connection
 
-from profiles.identities import Identity, find
+from profiles.identities import CONTACTS, Identity, find
 from profiles.live import log_identity
 from profiles.models import IdentityChange, new_braze_id, new_random_bucket
 from profiles.planning import WORKSPACE
@@ -43,7 +43,7 @@ def find_or_create(
         missing = sorted(may_create - found.keys())
         if not missing:
             break
-        found |= _lock_contacts(workspace_id, [one for one in missing if one.kind in ("email", "phone")])
+        found |= lock_contacts(workspace_id, [one for one in missing if one.kind in CONTACTS])
         missing = [one for one in missing if one not in found]
         new: dict[Identity, int] = {}
         for kind in _ORDER:
@@ -63,7 +63,7 @@ def find_or_create(
     return found, made
 
 
-def _lock_contacts(workspace_id: int, contacts: Sequence[Identity]) -> dict[Identity, int]:
+def lock_contacts(workspace_id: int, contacts: Sequence[Identity]) -> dict[Identity, int]:
     """Let nobody else make a user for these until the transaction ends; returns what appeared meanwhile.
 
     Several users can have one email address, so no index keeps two requests from making two.
@@ -184,7 +184,7 @@ def _insert_contacts(column: str) -> Callable[[int, Sequence[Identity]], dict[Id
 
 
 #: The order in which names are taken.
-_ORDER: Final = ("email", "phone", "external_id", "alias", "push_token")
+_ORDER: Final = (*CONTACTS, "external_id", "alias", "push_token")
 _INSERTS: Final[dict[str, Callable[[int, Sequence[Identity]], dict[Identity, int]]]] = {
     "email": _insert_contacts("email"),
     "phone": _insert_contacts("phone"),

@@ -326,7 +326,7 @@ class RefusedRow(models.Model):
     """A row of an import that could not be used, and why; for the CSV of refused rows."""
 
     class Reason(models.TextChoices):
-        CELLS = "cells", _("The row has not as many cells as the header.")
+        CELLS = "cells", _("The row has another number of cells than the header.")
         ENCODING = "encoding", _("The row is not encoded in UTF-8, or holds a character that cannot be stored.")
         NO_ID = "no_id", _("The identifier is missing.")
         BAD_ID = "bad_id", _("The identifier is too long.")
@@ -337,6 +337,9 @@ class RefusedRow(models.Model):
         NO_DATE = "no_date", _("This is not a date: write it like 2026-01-31 or 2026-01-31T12:00:00Z.")
         NO_ARRAY = "no_array", _("This is not an array of texts or numbers.")
         NO_OBJECT = "no_object", _("This is not a JSON object that can be stored.")
+        NO_GROUP = "no_group", _("No subscription group of this workspace has this ID.")
+        NO_STATE = "no_state", _("This is neither subscribed nor unsubscribed.")
+        BAD_PHONE = "bad_phone", _("No user can be found by this phone number: write it like +442071838750.")
 
     user_import = models.ForeignKey(UserImport, models.CASCADE, related_name="refused_rows")
     line = models.BigIntegerField(_("line"))

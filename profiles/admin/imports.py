@@ -105,6 +105,7 @@ class UserImportAdmin(WorkspaceAdmin):
                     for number, heading in enumerate(one.header)
                 ],
                 "identifiers": mapping.IDENTIFIERS.items(),
+                "groups": mapping.GROUPS.items(),
                 "defaults": mapping.default_names().items(),
                 "types": AttributeType.choices,
                 "known_types": mapping.known_types(one.workspace_id),

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from profiles import attributes
 from profiles.custom_values import NAME_LIMIT
+from profiles.identities import CONTACTS
 from profiles.models import AttributeType, CustomAttribute, Profile
 
 IGNORE: Final = "ignore"
@@ -20,12 +21,25 @@ BRAZE_ID: Final = "braze_id"
 ALIAS_NAME: Final = "alias_name"
 ALIAS_LABEL: Final = "alias_label"
 
-#: The ways in which a file can name its users; one of them for the whole file (Braze: CSV import).
+#: The ways in which a file can name its users; one of them for the whole file (Braze: CSV import). In a file with none
+#: of these the default attributes email and phone do it: see ``profiles.identities.CONTACTS``.
 IDENTIFIERS: Final[dict[str, str | Promise]] = {
     EXTERNAL_ID: _("External ID"),
     ALIAS_NAME: _("Alias name"),
     ALIAS_LABEL: _("Alias label"),
     BRAZE_ID: _("Braze ID"),
+}
+#: The state of a row's user in a subscription group: two columns (Braze: CSV import, updating subscription groups).
+GROUP_ID: Final = "subscription_group_id"
+GROUP_STATE: Final = "subscription_state"
+GROUPS: Final[dict[str, str | Promise]] = {
+    GROUP_ID: _("Subscription group ID"),
+    GROUP_STATE: _("Subscription state"),
+}
+#: The default attributes that a file can set and that no column of profiles is named for.
+_SWITCHES: Final[dict[str, str | Promise]] = {
+    "email_click_tracking_disabled": _("Email click tracking disabled"),
+    "email_open_tracking_disabled": _("Email open tracking disabled"),
 }
 #: How Braze's templates call the columns, where that is not the target's own name.
 _HEADINGS: Final = {"user_alias_name": ALIAS_NAME, "user_alias_label": ALIAS_LABEL, "external_user_id": EXTERNAL_ID}
@@ -63,7 +77,8 @@ def from_json(mapping: Sequence[Mapping[str, str]]) -> list[Column]:
 
 def default_names() -> dict[str, str]:
     """The default attributes that can be imported, with their names for people."""
-    return {name: _title(column) for name, (column, *_rest) in sorted(attributes.COLUMNS.items())}
+    names = {name: _title(column) for name, (column, *_rest) in attributes.COLUMNS.items()}
+    return dict(sorted((names | {name: str(label) for name, label in _SWITCHES.items()}).items()))
 
 
 def _title(column: str) -> str:
@@ -86,18 +101,22 @@ def _guessed(heading: str, types: Mapping[str, str], values: Sequence[str]) -> C
     name = heading.strip()
     plain = name.lower().replace(" ", "_")
     plain = _HEADINGS.get(plain, plain)
-    if plain in IDENTIFIERS:
+    if plain in IDENTIFIERS or plain in GROUPS:
         return Column(plain)
-    if plain in attributes.COLUMNS:
+    if _is_default(plain):
         return Column(DEFAULT, plain)
     if not is_custom_name(name):
         return Column(IGNORE)
     return Column(CUSTOM, name, types.get(name) or _likely_type([one for one in values if one]))
 
 
+def _is_default(name: str) -> bool:
+    return name in attributes.COLUMNS or name in attributes.SWITCHES
+
+
 def is_custom_name(name: str) -> bool:
     """Whether a custom attribute can be called so."""
-    taken = attributes.COLUMNS.keys() | attributes.KEPT_FIELDS | attributes.NOT_ATTRIBUTES
+    taken = attributes.COLUMNS.keys() | attributes.KEPT_FIELDS | attributes.OWN_TABLES | attributes.NOT_ATTRIBUTES
     return 0 < len(name) <= NAME_LIMIT and not name.startswith("$") and name not in taken and "\x00" not in name
 
 
@@ -125,13 +144,16 @@ def check(workspace_id: int, header: Sequence[str], columns: Sequence[Column]) -
     for column in columns:
         _check_column(column)
     _check_once(columns)
-    _check_identifiers({column.target for column in columns})
+    targets = {column.target for column in columns}
+    _check_identifiers(targets, {column.name for column in columns if column.target == DEFAULT})
+    if (GROUP_ID in targets) != (GROUP_STATE in targets):
+        raise MappingError(_("A subscription group needs two columns: its ID and the state of the users."))
     return [Column(CUSTOM, one.name, types.get(one.name, one.type)) if one.target == CUSTOM else one for one in columns]
 
 
 def _check_column(column: Column) -> None:
-    known = column.target in {IGNORE, *IDENTIFIERS} or (
-        column.name in attributes.COLUMNS
+    known = column.target in {IGNORE, *IDENTIFIERS, *GROUPS} or (
+        _is_default(column.name)
         if column.target == DEFAULT
         else column.target == CUSTOM and column.type in AttributeType.values
     )
@@ -155,11 +177,14 @@ def _check_once(columns: Sequence[Column]) -> None:
         raise MappingError(_("Two columns have the same target. Ignore one of them, or choose another target."))
 
 
-def _check_identifiers(targets: set[str]) -> None:
+def _check_identifiers(targets: set[str], defaults: set[str]) -> None:
     if (ALIAS_NAME in targets) != (ALIAS_LABEL in targets):
         raise MappingError(_("An alias needs two columns: its name and its label."))
     ways = [name for name in (EXTERNAL_ID, BRAZE_ID, ALIAS_NAME) if name in targets]
-    if len(ways) != 1:
+    if len(ways) > 1 or (not ways and defaults.isdisjoint(CONTACTS)):
         raise MappingError(
-            _("Choose one way to identify users: a column with external IDs, with Braze IDs, or two with aliases.")
+            _(
+                "Choose one way to identify users: a column with external IDs, with Braze IDs, or two with aliases. "
+                "Without them, a column with email addresses or phone numbers identifies users."
+            )
         )

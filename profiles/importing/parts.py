@@ -3,7 +3,8 @@
 Reading the next part is Python's work and writing this one PostgreSQL's, so that the two are done at once.
 """
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from profiles.importing import mapping
 from profiles.importing.converting import BadRowError, Converter, Reason, Record, Refusal
 from profiles.importing.reading import Row, UnreadableError, path_of, read_rows
 from profiles.importing.writing import Chunk, each_user_once
+from profiles.models import SubscriptionGroup
 from profiles.stores import UserImport
 
 #: What a transaction takes in: it lasts about a second at most.
@@ -35,12 +37,15 @@ class Ahead:
     def __init__(self) -> None:
         self._key: Any = None
         self._part: Part | None = None
+        self._groups: Collection[uuid.UUID] = ()
 
     def part(self, one: UserImport) -> Part:
         """The next part of the import, as its row has it now. Raises UnreadableError, FileNotFoundError."""
+        # Here, for while PostgreSQL is at work on a part nothing can be asked for the next one.
+        self._groups = _groups_of(one)
         part = self._part if self._key == _key(one, one.position, one.line) else None
         self._key = self._part = None
-        return part or read_part(one, one.position, one.line)
+        return part or read_part(one, one.position, one.line, self._groups)
 
     def prepare(self, one: UserImport, before: Part) -> None:
         """Read the part behind ``before``, unless that is done. What cannot be read is told to whoever needs it."""
@@ -48,7 +53,7 @@ class Ahead:
         if before.is_last or self._key == key:
             return
         try:
-            self._part = read_part(one, before.position, before.line)
+            self._part = read_part(one, before.position, before.line, self._groups)
         except (UnreadableError, FileNotFoundError):
             return
         self._key = key
@@ -59,15 +64,30 @@ def _key(one: UserImport, position: int, line: int) -> tuple[Any, ...]:
     return one.pk, one.stored_as, position, line, one.delimiter, one.header, one.mapping, one.update_only
 
 
-def read_part(one: UserImport, position: int, line: int) -> Part:
-    """The part that begins there. Raises UnreadableError, FileNotFoundError.
+def _groups_of(one: UserImport) -> Collection[uuid.UUID]:
+    """The subscription groups that the file can name; a file that names none has nobody ask for them."""
+    if all(column.target != mapping.GROUP_ID for column in mapping.from_json(one.mapping)):
+        return ()
+    groups = SubscriptionGroup.objects.filter(workspace_id=one.workspace_id)
+    return frozenset(groups.values_list("api_id", flat=True))
+
+
+def read_part(one: UserImport, position: int, line: int, groups: Collection[uuid.UUID]) -> Part:
+    """The part that begins there; its rows can name ``groups``. Raises UnreadableError, FileNotFoundError.
 
     Where the file becomes unreadable, the rows before are taken first: they were fine.
     """
     rows, start, is_last = _next_rows(one, position, line)
-    converter = Converter(one.header, mapping.from_json(one.mapping))
+    converter = Converter(one.header, mapping.from_json(one.mapping), groups)
     records, refused = _checked(converter, rows)
-    chunk = Chunk(one.workspace_id, converter.columns, converter.custom_types, each_user_once(records), one.update_only)
+    chunk = Chunk(
+        one.workspace_id,
+        converter.columns,
+        converter.custom_types,
+        each_user_once(records),
+        one.update_only,
+        converter.sets_groups,
+    )
     end = (rows[-1].end, rows[-1].line + rows[-1].lines) if rows else start
     return Part(chunk, refused, *end, is_last)
 

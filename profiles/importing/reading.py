@@ -46,13 +46,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Beginning:
-    """How a file begins: its delimiter, its headings, where the first row begins, and some rows."""
+    """How a file begins: its delimiter, its headings, where the first row begins, and some rows.
+
+    ``foreign``: how many of the first rows are left out, for they are no text in UTF-8.
+    """
 
     delimiter: str
     header: list[str]
     position: int
     line: int
     rows: list[list[str]]
+    foreign: int
 
 
 def path_of(stored_as: str) -> Path:
@@ -72,15 +76,18 @@ def read_beginning(path: Path) -> Beginning:
     if head is None or not head.is_clean or not any(head.cells):
         raise UnreadableError
     sample: list[list[str]] = []
+    foreign = 0
     try:
         for row in islice(rows, SAMPLE_ROWS):
             if row.is_clean:
                 sample.append(row.cells)
+            else:
+                foreign += 1
     except UnreadableError:
         # The rows before are fine; the import tells the line.
         if not sample:
             raise
-    return Beginning(delimiter, [one.strip() for one in head.cells], head.end, 1 + head.lines, sample)
+    return Beginning(delimiter, [one.strip() for one in head.cells], head.end, 1 + head.lines, sample, foreign)
 
 
 def read_rows(path: Path, position: int, line: int, delimiter: str) -> Iterator[Row]:

@@ -18,11 +18,14 @@ def would_write(import_id: int, chunk: Chunk) -> Written:
     if not chunk.may_create:
         return chunk.written((), known)
     born = _first_named(import_id, names - known)
+    _first_named(import_id, chunk.numbers)
     return chunk.written(born, names - born)
 
 
 def _first_named(import_id: int, names: Collection[Identity]) -> set[Identity]:
     """Those of ``names`` that this dry run has not come upon before; from now on it has."""
+    if not names:
+        return set()
     ordered = list(names)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -110,6 +110,8 @@ def _beginning(path: Path) -> Beginning:
     if len(beginning.header) > COLUMNS_LIMIT:
         message = _("The file has more than {number} columns. Leave out those that are not to be imported.")
         raise MappingError(format_lazy(message, number=COLUMNS_LIMIT))
+    if not beginning.rows and beginning.foreign:
+        raise MappingError(_("The rows are not text in UTF-8. Save the file as CSV in UTF-8, and upload it again."))
     if not beginning.rows:
         raise MappingError(_("The file has a header and no rows."))
     return beginning

@@ -13,13 +13,16 @@ import orjson
 from django.db import connection
 
 from currents.log import NewEvent, append_events
+from profiles.attributes import SWITCHES
 from profiles.behaviours import CSV_IMPORT, subscription_changes
-from profiles.identities import Identity, find
+from profiles.identities import CONTACTS, Identity, find
 from profiles.importing.converting import Record
 from profiles.live import log_identity
 from profiles.models import RANDOM_BUCKETS, IdentityChange, Profile
+from profiles.names import lock_contacts
 from profiles.pipelines import pipelined
-from profiles.rows import SINCE, MovedError
+from profiles.rows import SINCE, MovedError, Row, lock
+from profiles.subscriptions import Choice, peers, store_choices
 from profiles.versions import kinds_of
 from workspaces.data_points import log_data_points
 
@@ -47,17 +50,45 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Records of one workspace, each user once; ``columns`` are those of their values."""
+    """Records of one workspace, each user once; ``columns`` are those of their values, kept fields among them.
+
+    ``sets_groups``: records may say what their users chose for subscription groups.
+    """
 
     workspace_id: int
     columns: Sequence[str]
     custom_types: Mapping[str, str]
     records: Sequence[Record]
     update_only: bool
+    sets_groups: bool = False
+
+    @property
+    def own_columns(self) -> list[str]:
+        """Those of ``columns`` that profiles have."""
+        return [name for name in self.columns if name not in SWITCHES]
+
+    @property
+    def kept(self) -> str:
+        """What a row of the temporary table ``new`` sets in ``other_fields``, in SQL; "" if the file sets nothing."""
+        fields = ", ".join(f"'{name}', new.{name}" for name in self.columns if name in SWITCHES)
+        return fields and f"jsonb_strip_nulls(jsonb_build_object({fields}))"
+
+    def given(self, record: Record) -> dict[str, Any]:
+        """What ``record`` sets, by column."""
+        return {name: value for name, value in zip(self.columns, record.values, strict=True) if value is not None}
 
     @property
     def may_create(self) -> bool:
         return not self.update_only and any(one.identity.kind != "braze_id" for one in self.records[:1])
+
+    @property
+    def numbers(self) -> set[Identity]:
+        """The phone numbers that it gives to users named by an email address: from then on they mean these users."""
+        if "phone" not in self.columns or all(one.identity.kind != "email" for one in self.records[:1]):
+            return set()
+        place = self.columns.index("phone")
+        named = (one for one in self.records if one.identity.kind == "email")
+        return {Identity("phone", one.values[place]) for one in named if one.values[place]}
 
     def written(self, born: Collection[Identity], known: Collection[Identity]) -> Written:
         """What became of its rows, when it made the users ``born`` and changed those ``known``.
@@ -87,7 +118,7 @@ def write(chunk: Chunk, meanwhile: Callable[[], None] = lambda: None) -> Written
     if not chunk.records:
         return Written()
     _declare(chunk)
-    known = find(chunk.workspace_id, (one.identity for one in chunk.records))
+    chunk, known = _each_profile_once(chunk, _find(chunk))
     born: dict[Identity, int] = {}
     with connection.cursor() as cursor:
         _copy(cursor, chunk, known)
@@ -95,13 +126,42 @@ def write(chunk: Chunk, meanwhile: Callable[[], None] = lambda: None) -> Written
             born = _insert(cursor, chunk, meanwhile)
             if len(born) + len(known) < len(chunk.records):
                 known |= _find_again(cursor, chunk, known.keys() | born.keys())
+        rows = _lock_with_peers(chunk, known | born) if chunk.sets_groups else {}
         events = _update(cursor, chunk, len(known), meanwhile) if known else []
         cursor.execute(f"DROP TABLE {_TABLE}")
     log_identity(chunk.workspace_id, IdentityChange.Kind.CREATED, sorted(born.values()))
     done = [one for one in chunk.records if one.identity in known or one.identity in born]
-    append_events(chunk.workspace_id, events + _events_at_birth(chunk, born))
+    events += _events_at_birth(chunk, born) + _store_choices(chunk, known | born, rows)
+    append_events(chunk.workspace_id, events)
     log_data_points(chunk.workspace_id, SOURCE, sum(one.points for one in done))
     return replace(chunk.written(born, known), profile_ids=[*born.values(), *known.values()])
+
+
+def _find(chunk: Chunk) -> dict[Identity, int]:
+    """The users who are known. Until the transaction ends nobody else makes one for a contact that has none."""
+    known = find(chunk.workspace_id, (one.identity for one in chunk.records))
+    if chunk.may_create and chunk.records[0].identity.kind in CONTACTS:
+        missing = [one.identity for one in chunk.records if one.identity not in known]
+        known |= lock_contacts(chunk.workspace_id, missing)
+    return known
+
+
+def _each_profile_once(chunk: Chunk, known: dict[Identity, int]) -> tuple[Chunk, dict[Identity, int]]:
+    """The chunk and its known users with one name for each of these, for one user can have several.
+
+    Such as an email address and a phone number, or a deprecated external id. The last name in order wins.
+    """
+    if len(set(known.values())) == len(known):
+        return chunk, known
+    users: dict[int, Record] = {}
+    records = []
+    for one in chunk.records:
+        first = users.setdefault(known[one.identity], one) if one.identity in known else one
+        if first is one:
+            records.append(one)
+        else:
+            first.add(one)
+    return replace(chunk, records=records), {one.identity: profile_id for profile_id, one in users.items()}
 
 
 def _declare(chunk: Chunk) -> None:
@@ -162,20 +222,17 @@ _ESCAPES: Final = str.maketrans(
 
 def _insert(cursor: Any, chunk: Chunk, meanwhile: Callable[[], None]) -> dict[Identity, int]:
     """Make the users whom nobody knew; one that another transaction makes at this moment is left out."""
-    by_alias = chunk.records[0].identity.kind == "alias"
+    kind = chunk.records[0].identity.kind
     since = _since(chunk, lambda column: f"'{_AT_BIRTH[column]}'", lambda column: "NULL")
-    columns = ["workspace_id", "braze_id", "random_bucket", *chunk.columns, "custom_attributes", *since]
-    values = ["%(workspace)s", _NEW_BRAZE_ID, _NEW_BUCKET, *map(_or_default, chunk.columns), "new.custom"]
+    columns = ["workspace_id", "braze_id", "random_bucket", *chunk.own_columns, "custom_attributes", *since]
+    values = ["%(workspace)s", _NEW_BRAZE_ID, _NEW_BUCKET, *map(_or_default, chunk.own_columns), "new.custom"]
     values += since.values()
-    if by_alias:
-        # The alias comes first, with an id drawn for its profile: a lost race leaves nobody without a name behind.
+    if chunk.kept:
+        columns.append("other_fields")
+        values.append(chunk.kept)
+    if kind in _NAMED:
         statement = f"""
-            WITH named AS (
-                INSERT INTO profiles_alias (workspace_id, profile_id, label, name)
-                SELECT %(workspace)s, nextval(pg_get_serial_sequence('profiles_profile', 'id')), label, name
-                FROM {_TABLE} WHERE profile_id IS NULL ORDER BY place
-                ON CONFLICT (workspace_id, label, name) DO NOTHING RETURNING profile_id, label, name
-            ), made AS (
+            WITH named AS ({_NAMED[kind]}), made AS (
                 INSERT INTO profiles_profile (id, {", ".join(columns)})
                 SELECT named.profile_id, {", ".join(values)} FROM {_TABLE} new JOIN named USING (label, name)
             )
@@ -192,8 +249,26 @@ def _insert(cursor: Any, chunk: Chunk, meanwhile: Callable[[], None]) -> dict[Id
         cursor.execute(statement, {"workspace": chunk.workspace_id})
         meanwhile()
         made = cursor.fetchall()
-    kind = chunk.records[0].identity.kind
+    if kind in CONTACTS:
+        # A file can have both; what holds an @ is an address.
+        return {Identity("email" if "@" in name else "phone", name): profile_id for name, _, profile_id in made}
     return {Identity(kind, name, label): profile_id for name, label, profile_id in made}
+
+
+_DRAWN: Final = "nextval(pg_get_serial_sequence('profiles_profile', 'id'))"
+#: Several users can have one contact, but whoever makes one for it has locked it: see ``profiles.names``.
+_CONTACTED: Final = f"""
+    SELECT {_DRAWN} AS profile_id, label, name
+    FROM (SELECT label, name FROM {_TABLE} WHERE profile_id IS NULL ORDER BY place OFFSET 0) new"""  # noqa: S608
+#: By the kind of names, where it is not profiles that hold them uniquely: what draws an id for each of the names.
+_NAMED: Final = {
+    # The alias comes first: a lost race leaves nobody without a name behind.
+    "alias": f"""
+    INSERT INTO profiles_alias (workspace_id, profile_id, label, name)
+    SELECT %(workspace)s, {_DRAWN}, label, name FROM {_TABLE} WHERE profile_id IS NULL ORDER BY place
+    ON CONFLICT (workspace_id, label, name) DO NOTHING RETURNING profile_id, label, name""",  # noqa: S608
+    **dict.fromkeys(CONTACTS, _CONTACTED),
+}
 
 
 def _find_again(cursor: Any, chunk: Chunk, settled: Iterable[Identity]) -> dict[Identity, int]:
@@ -228,8 +303,10 @@ def _update(cursor: Any, chunk: Chunk, known: int, meanwhile: Callable[[], None]
     before = cursor.fetchall()
     if len(before) < known:
         raise MovedError
-    changes = [(name, f"COALESCE(new.{name}, old.{name})") for name in chunk.columns]
+    changes = [(name, f"COALESCE(new.{name}, old.{name})") for name in chunk.own_columns]
     changes.append(("custom_attributes", "old.custom_attributes || new.custom"))
+    if chunk.kept:
+        changes.append(("other_fields", f"old.other_fields || {chunk.kept}"))
     changes += _since(chunk, lambda column: f"old.{column}", lambda column: f"old.{column}").items()
     with pipelined():
         cursor.execute(
@@ -290,13 +367,39 @@ def _events_at_birth(chunk: Chunk, born: Mapping[Identity, int]) -> list[NewEven
 def _subscription_events(
     chunk: Chunk, record: Record, before: Mapping[str, Any], external_id: str | None, braze_id: str
 ) -> Iterable[NewEvent]:
-    given = {name: value for name, value in zip(chunk.columns, record.values, strict=True) if value is not None}
-    after = {**before, **given}
+    after = {**before, **chunk.given(record)}
     user = {"external_user_id": external_id, "user_id": braze_id, "timezone": after["time_zone"] or None}
     return subscription_changes(before, after, user, CSV_IMPORT)
 
 
+def _lock_with_peers(chunk: Chunk, ids: Mapping[Identity, int]) -> dict[int, Row]:
+    """The users of the chunk, as they will be, and those who share an email address with one who chooses: locked.
+
+    Before any of them is locked by another statement, for all are locked in one order.
+    """
+    mine = [(ids[one.identity], one) for one in chunk.records if one.identity in ids]
+    choosing = {profile_id: chunk.given(one).get("email") for profile_id, one in mine if one.choices}
+    emails = {email for email in choosing.values() if email}
+    rows = lock({*ids.values(), *peers(chunk.workspace_id, choosing.keys(), emails)})
+    for profile_id, one in mine:
+        rows[profile_id].after |= chunk.given(one)
+    return rows
+
+
+def _store_choices(chunk: Chunk, ids: Mapping[Identity, int], rows: Mapping[int, Row]) -> list[NewEvent]:
+    """Note what the users chose for subscription groups, as ``/users/track`` does; the events that this causes."""
+    choices = [
+        Choice(ids[one.identity], group, is_subscribed)
+        for one in (chunk.records if chunk.sets_groups else ())
+        if one.choices and one.identity in ids
+        for group, is_subscribed in one.choices.items()
+    ]
+    return store_choices(chunk.workspace_id, rows, choices, spreading=True, source=CSV_IMPORT)
+
+
 def _sql_type(column: str) -> str:
+    if column in SWITCHES:
+        return "boolean"
     kind = Profile._meta.get_field(column).get_internal_type()  # type: ignore[union-attr]
     return {"DateField": "date", "DateTimeField": "timestamptz"}.get(kind, "text")
 

@@ -66,6 +66,7 @@ async function follow() {
     const now = await answer.json();
     if (!now.working) return location.reload();
     show(running, now.share);
+    running.querySelector("[data-share]").textContent = now.share;
     running.querySelector("[data-said]").textContent = now.text;
   } catch {
     // The connection is away for a moment: ask again.

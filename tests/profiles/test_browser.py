@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from profiles.importing import running
+from profiles.importing import parts, running
 from profiles.models import Profile, SubscriptionGroup
 from profiles.stores import UserImport
 from tests.logins import log_in
@@ -85,6 +85,22 @@ def test_it_works(page: Page, enter: Callable[[Page, str], Page], woken: list[in
     assert "many" in Path(download.value.path()).read_text()
     assert Profile.objects.count() == 9
     assert Profile.objects.get(external_id="user-3").custom_attributes == {"tariff": "gold", "visits": 3}
+
+
+def test_everything_that_tells_the_progress_advances(
+    page: Page, enter: Callable[[Page, str], Page], woken: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "CHUNK_ROWS", 5)
+    enter(page, "profiles/userimport/")
+    choose_file(page, CSV)
+    page.get_by_role("button", name="Start Import").click()
+    expect(page.get_by_text("Importing 0 %")).to_be_visible()
+    assert running.work_chunk(woken.pop())
+    share = UserImport.objects.get().share
+    assert 0 < share < 100
+    expect(page.get_by_role("status")).to_contain_text(f"{share} % of the file")
+    expect(page.get_by_text(f"Importing {share} %")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", str(share))
 
 
 def test_a_bad_file_is_said_beside_the_field(page: Page, enter: Callable[[Page, str], Page], woken: list[int]) -> None:

@@ -1,10 +1,10 @@
 """Which texts are times. Braze: user attributes object, dates."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
-from profiles.dates import as_stored, parse_moment, parse_time
+from profiles.dates import as_stored, parse_day, parse_moment, parse_time
 
 
 def test_it_works() -> None:
@@ -69,6 +69,24 @@ def test_every_form_that_braze_names(text: str, stored: str) -> None:
 )
 def test_anything_else_is_no_time(text: str) -> None:
     assert parse_moment(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2013-07-16", date(2013, 7, 16)),
+        ("2013-07-16T23:00:00Z", date(2013, 7, 16)),
+        ("2013-07-16T23:00:00-05:00", date(2013, 7, 16)),
+        ("2013-07-16T01:00:00+09:00", date(2013, 7, 16)),
+        ("0001-01-01T00:00:00+23:00", date(1, 1, 1)),
+        ("Tue 07 16 23:20:30.-0500 2013", date(2013, 7, 16)),
+        ("2013-02-30", None),
+        ("", None),
+        (7, None),
+    ],
+)
+def test_a_day_is_the_one_that_is_written(text: object, day: date | None) -> None:
+    assert parse_day(text) == day
 
 
 @pytest.mark.parametrize("value", [None, 7, True, ["2013-07-16"]])

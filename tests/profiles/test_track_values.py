@@ -72,10 +72,12 @@ def test_every_default_attribute(track: Post) -> None:
         ({"gender": "male"}, "gender", "M"),
         ({"first_name": 7}, "first_name", "7"),
         ({"email_subscribe": None}, "email_subscribe", "subscribed"),
+        ({"dob": "2024-01-01T23:00:00-05:00"}, "date_of_birth", date(2024, 1, 1)),
+        ({"dob": "2024-01-01T01:00:00+09:00"}, "date_of_birth", date(2024, 1, 1)),
     ],
 )
 def test_default_attributes_are_coerced_as_braze_does(
-    track: Post, workspace: Workspace, sent: Any, column: str, stored: str
+    track: Post, workspace: Workspace, sent: Any, column: str, stored: str | date
 ) -> None:
     Profile.objects.create(
         workspace=workspace,

@@ -1,6 +1,7 @@
 """Import Users: from the file to the profiles, through the screens."""
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from profiles.live import live_users
 from profiles.models import Alias, CustomAttribute, IdentityChange, Profile
 from profiles.stores import UserImport
 from tests.profiles.conftest import Post
-from tests.profiles.importing.conftest import LIST, Load, Upload, counts
+from tests.profiles.importing.conftest import LIST, Load, Upload, counts, start
 from workspaces.models import DataPoints, Workspace
 
 State = UserImport.State
@@ -53,6 +54,12 @@ def test_known_users_are_updated_and_empty_cells_change_nothing(load: Load, trac
     assert after.custom_attributes == {"plan": "free", "visits": 3}
 
 
+def test_a_birthday_is_the_date_as_written(load: Load) -> None:
+    load("external_id,dob\nuser-1,2024-01-01T23:00:00-05:00\nuser-2,1980-12-21\n")
+    days = Profile.objects.order_by("external_id").values_list("date_of_birth", flat=True)
+    assert list(days) == [date(2024, 1, 1), date(1980, 12, 21)]
+
+
 def test_an_id_is_drawn_for_new_users_only(load: Load) -> None:
     content = "external_id,plan\n" + "".join(f"user-{n},gold\n" for n in range(50))
     load(content)
@@ -73,6 +80,14 @@ def test_what_a_user_has_already_is_not_written_again(load: Load) -> None:
 def test_later_rows_about_a_user_win(load: Load) -> None:
     one = load("external_id,plan,city\nuser-1,free,Kyoto\nuser-1,gold,\n")
     assert counts(one) == (1, 1, 0, 0)
+    assert Profile.objects.get().custom_attributes == {"plan": "gold", "city": "Kyoto"}
+
+
+def test_both_names_of_a_renamed_user_change_the_user(load: Load, post: Post, track: Post) -> None:
+    track(attributes=[{"external_id": "old"}])
+    renames = [{"current_external_id": "old", "new_external_id": "new"}]
+    assert post("/users/external_ids/rename", {"external_id_renames": renames}).status_code == 201
+    assert counts(load("external_id,plan,city\nold,gold,\nnew,,Kyoto\n")) == (0, 2, 0, 0)
     assert Profile.objects.get().custom_attributes == {"plan": "gold", "city": "Kyoto"}
 
 
@@ -136,26 +151,63 @@ def test_rows_that_cannot_be_used_are_in_a_file(client: Client, load: Load) -> N
         b"user-5,,1,tomorrow\n"
         b"user-6,\xff,1,\n"
         b'"user\n7",,=2+3,\n'
-        b"user-8,,8,2026-01-31\n",
+        b"user-8,,8,2026-01-31\n"
+        b"user-9,,9,2026-01-31,more\n",
         target_2="custom",
         type_2="number",
         type_3="date",
     )
-    assert counts(one) == (1, 0, 0, 7)
+    assert counts(one) == (1, 0, 0, 8)
     lines = client.get(f"{LIST}{one.pk}/refused.csv").getvalue().decode("utf-8-sig").splitlines()
     assert lines == [
         "Line,Column,Value,Reason",
         "2,email,nonsense,The attribute cannot have this value.",
         "3,,,The identifier is missing.",
-        "4,,,The row has not as many cells as the header.",
+        "4,,,The row has another number of cells than the header.",
         '5,visits,many,"This is not a number, or too large."',
         "6,since,tomorrow,This is not a date: write it like 2026-01-31 or 2026-01-31T12:00:00Z.",
         '7,,,"The row is not encoded in UTF-8, or holds a character that cannot be stored."',
         '8,visits,\'=2+3,"This is not a number, or too large."',
+        "11,,,The row has another number of cells than the header.",
     ]
     page = client.get(f"{LIST}{one.pk}/").content.decode()
     assert "nonsense" in page
     assert "refused.csv" in page
+
+
+def test_email_tracking_is_a_field_of_the_profile(load: Load, track: Post) -> None:
+    track(attributes=[{"external_id": "user-1", "email_open_tracking_disabled": False, "twitter": {"id": 7}}])
+    one = load(
+        "external_id,email_open_tracking_disabled,email_click_tracking_disabled\n"
+        "user-1,true,\nuser-2,,false\nuser-3,perhaps,\nuser-4,,\n"
+    )
+    assert counts(one) == (2, 1, 0, 1)
+    assert one.refused_rows.get().get_reason_display() == "This is neither true nor false."
+    assert dict(Profile.objects.values_list("external_id", "other_fields")) == {
+        "user-1": {"email_open_tracking_disabled": True, "twitter": {"id": 7}},
+        "user-2": {"email_click_tracking_disabled": False},
+        "user-4": {},
+    }
+    assert not CustomAttribute.objects.exists()
+    assert DataPoints.objects.get(source="imports").count == 2
+
+
+@pytest.mark.parametrize("heading", ["push_tokens", "subscription_groups"])
+def test_what_no_file_can_set_is_ignored(client: Client, upload: Upload, heading: str) -> None:
+    """Braze: CSV import, push tokens are not supported."""
+    upload(f"external_id,{heading}\nuser-1,abc\n")
+    one = UserImport.objects.get()
+    assert one.mapping[1] == {"target": "ignore"}
+    answer = start(client, one, target_1="custom", name_1=heading)
+    assert answer.status_code == 400
+    assert f"No custom attribute can be called “{heading}”" in answer.content.decode()
+
+
+@pytest.mark.parametrize(("heading", "limit"), [("first_name", 10_000), ("phone", 100)])
+def test_a_default_attribute_that_is_too_long_is_called_so(load: Load, heading: str, limit: int) -> None:
+    one = load(f"external_id,{heading}\nuser-1,{'9' * limit}\nuser-2,{'9' * (limit + 1)}\n")
+    assert counts(one) == (1, 0, 0, 1)
+    assert one.refused_rows.get().get_reason_display() == "The text is too long."
 
 
 @pytest.mark.parametrize(

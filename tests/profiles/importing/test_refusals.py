@@ -19,6 +19,7 @@ State = UserImport.State
     [
         ("", "The file is empty."),
         ("external_id,plan\n", "The file has a header and no rows."),
+        ("external_id,name\nuser-1,José\n".encode("latin-1"), "The rows are not text in UTF-8."),
         (b"\xff\xfe\x00x\n1\n", "The file cannot be read."),
         ("x" * 1_000_001, "The file cannot be read."),
         (",".join(map(str, range(301))) + "\n1\n", "The file has more than 300 columns."),

@@ -208,14 +208,15 @@ def test_uploads_that_nobody_started_go(client: Client, upload: Upload, folder: 
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("heading", "name"), [("external_id", "user-{}"), ("email", "user-{}@example.com")])
 def test_two_imports_of_the_same_users_make_each_user_once(
-    client: Client, upload: Upload, monkeypatch: pytest.MonkeyPatch, workspace: Workspace
+    client: Client, upload: Upload, monkeypatch: pytest.MonkeyPatch, workspace: Workspace, heading: str, name: str
 ) -> None:
     """One goes up and one goes down through the same users, in small chunks, at the same time."""
     monkeypatch.setattr(parts, "CHUNK_ROWS", 7)
     numbers = list(range(100))
-    for name, order in (("up", numbers), ("down", numbers[::-1])):
-        upload(f"external_id,{name}\n" + "".join(f"user-{n},{name}\n" for n in order))
+    for way, order in (("up", numbers), ("down", numbers[::-1])):
+        upload(f"{heading},{way}\n" + "".join(f"{name.format(n)},{way}\n" for n in order))
     imports = list(UserImport.objects.all())
     for one in imports:
         start(client, one)
