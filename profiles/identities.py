@@ -135,10 +135,16 @@ def find(workspace_id: int, identities: Iterable[Identity]) -> dict[Identity, in
 
 
 def everybody(workspace_id: int, column: Contactable, values: Collection[str]) -> dict[str, list[int]]:
-    """The ids of all profiles that have one of these values in ``column``, by value. No values: no query."""
+    """The ids of all profiles that have one of these values in ``column``, by value. No values: no query.
+
+    A deprecated external id is its user's, too. Braze: external ID migration.
+    """
     found: dict[str, list[int]] = {}
     if not values:
         return found
+    if column == "external_id":
+        named = find(workspace_id, (Identity("external_id", value) for value in values))
+        return {one.name: [profile_id] for one, profile_id in named.items()}
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

@@ -358,8 +358,13 @@ custom_attributes = describe(
 # --- Subscription groups ---
 
 _ONE_OR_MANY: Final = {"anyOf": [NAME, listing(NAME, 1, LIMIT)]}
+_ADDRESSES: Final = {"description": "For groups for email only; not beside phone numbers", **_ONE_OR_MANY}
+_NUMBERS: Final = {
+    "description": "Alone for the groups of other channels only; not beside email addresses",
+    **_ONE_OR_MANY,
+}
 _WHOM: Final = [
-    query("external_id", NAME, "Can be repeated, also as external_id[]"),
+    query("external_id", NAME, "Also a deprecated one. Can be repeated, also as external_id[]"),
     query("email", NAME, "Can be repeated, also as email[]"),
     query("phone", NAME, "Can be repeated, also as phone[]"),
 ]
@@ -373,8 +378,8 @@ subscription_set = describe(
         "properties": {
             **_GROUP_STATE["properties"],
             "external_id": _ONE_OR_MANY,
-            "email": _ONE_OR_MANY,
-            "phone": _ONE_OR_MANY,
+            "email": _ADDRESSES,
+            "phone": _NUMBERS,
         },
     },
 )
@@ -390,8 +395,8 @@ subscription_set_v2 = describe(
                 "properties": {
                     **_GROUP_STATE["properties"],
                     "external_ids": listing(NAME, 1, LIMIT),
-                    "emails": _ONE_OR_MANY,
-                    "phones": _ONE_OR_MANY,
+                    "emails": _ADDRESSES,
+                    "phones": _NUMBERS,
                 },
             },
             1,
