@@ -254,7 +254,21 @@ _EXPORTED: Final = shape(
                 ad_tracking_enabled={"type": "boolean"},
             )
         ),
-        "push_tokens": listing(shape(["app", "platform", "token"], app=TEXT, platform=TEXT, token=TEXT)),
+        "push_tokens": listing(
+            shape(
+                ["app", "platform", "token", "notifications_enabled"],
+                closed=True,
+                app=TEXT,
+                platform=TEXT,
+                token=TEXT,
+                device_id=TEXT,
+                notifications_enabled={"type": "boolean", "description": "Whether what is sent there is shown"},
+                provisionally_opted_in={
+                    "type": "boolean",
+                    "description": "Of iOS alone: whether it is shown silently, before the user was asked",
+                },
+            )
+        ),
         "custom_events": listing(_HABIT),
         "purchases": listing(_HABIT),
         "total_revenue": NUMBER,
