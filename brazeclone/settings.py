@@ -206,10 +206,20 @@ CURRENTS_HTTP_ALLOWED_HOSTS = env.list("CURRENTS_HTTP_ALLOWED_HOSTS", default=[]
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 REST_BODY_LIMIT = env.int("REST_BODY_LIMIT", default=5 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = REST_BODY_LIMIT
-# (requests, seconds) of one API key by endpoint; "" is what all others share. Braze's own are the defaults.
+# (requests, seconds) by the limits of workspaces/rate_limits.py; "" is what all endpoints share that no other limit is
+# for. The defaults are those that Braze documents for new customers, but where it counts a workspace's requests, here
+# each API key has its own.
 REST_RATE_LIMITS = {
     "": (env.int("REST_RATE_LIMIT", default=250_000), 3600),
     "users.track": (env.int("REST_TRACK_RATE_LIMIT", default=3_000), 3),
+    "users.track.bulk": (env.int("REST_BULK_TRACK_RATE_LIMIT", default=50), 1),
+    "users.delete": (env.int("REST_USERS_RATE_LIMIT", default=20_000), 60),
+    "users.external_ids.rename": (env.int("REST_EXTERNAL_IDS_RATE_LIMIT", default=1_000), 60),
+    "users.external_ids.remove": (env.int("REST_EXTERNAL_IDS_RATE_LIMIT", default=1_000), 60),
+    "users.export.ids": (env.int("REST_EXPORT_RATE_LIMIT", default=250), 60),
+    "users.export.ids.fields": (env.int("REST_EXPORT_FIELDS_RATE_LIMIT", default=40), 1),
+    "events.list": (env.int("REST_CATALOGUE_RATE_LIMIT", default=1_000), 3600),
+    "subscription.status.set": (env.int("REST_SUBSCRIPTIONS_RATE_LIMIT", default=5_000), 60),
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["workspaces.rest.ApiKeyAuthentication"],

@@ -94,7 +94,8 @@ def _text(name: str, value: Any) -> str:
 
 
 def _email(name: str, value: Any) -> str:
-    text = _text(name, value).strip()
+    """Braze: email validation. White space is refused, not cut off."""
+    text = _text(name, value)
     if text and (len(text) > EMAIL_LIMIT or not EMAIL.fullmatch(text)):
         raise BadFieldError("The value provided for the 'email' field is not a valid email.")
     return text

@@ -14,6 +14,7 @@ from profiles.dates import iso
 from profiles.exporting_received import received
 from profiles.models import Alias, AppUse, Device, Profile, PushToken
 from profiles.stores import Uninstall
+from workspaces.models import App
 
 Found = dict[int, Any]
 
@@ -147,6 +148,9 @@ def _tokens(ids: Sequence[int]) -> Found:
                 "platform": one.app.get_platform_display(),
                 "token": one.token,
                 "device_id": one.device_id,
+                "notifications_enabled": one.is_foreground,
+                # Only iOS knows of it; Braze answers null elsewhere, which is left out.
+                "provisionally_opted_in": one.is_provisional if one.app.platform == App.Platform.IOS else None,
             },
         )
         for one in rows.order_by("pk")

@@ -1,7 +1,7 @@
 """Push tokens: addresses of devices. Braze: user attributes object, ``push_tokens``."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from django.db import connection
 from profiles.identities import Identity
 from profiles.models import EXTERNAL_ID_LIMIT
 from profiles.versions import BUMP_SQL, Kind
+from workspaces.models import App
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,14 @@ def _token(source: Any) -> Token:
     if device_id is not None and (not isinstance(device_id, str) or not 0 < len(device_id) <= EXTERNAL_ID_LIMIT):
         raise ValueError
     return Token(str(app_id).lower(), str(token), device_id)
+
+
+def unknown_apps(workspace_id: int, app_ids: Collection[str]) -> set[str]:
+    """Which of these ``app_id``s of tokens are those of no app of the workspace. None asked: no query."""
+    if not app_ids:
+        return set()
+    mine = App.objects.filter(workspace_id=workspace_id).values_list("api_id", flat=True)
+    return set(app_ids) - {str(one) for one in mine}
 
 
 def store_tokens(workspace_id: int, tokens: Iterable[tuple[int, Token]]) -> None:

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from profiles.custom_values import NAME_LIMIT
 from profiles.exporting import FIELDS
-from segments.exporting.fields import UNHELD
+from segments.exporting.fields import CUSTOM_LIMIT, UNHELD
 from segments.reach import CHANNELS
 from workspaces.openapi import BOOLEAN, COUNT, TEXT, TIME, describe, listing, or_null, query, shape, success, whole
 
@@ -58,6 +59,11 @@ users_export_segment = describe(
         ["segment_id", "fields_to_export"],
         segment_id=TEXT,
         fields_to_export=listing({"enum": [*FIELDS, *sorted(UNHELD)]}, 1),
+        custom_attributes_to_export={
+            "description": "Of the custom attributes, export these alone. Not with the field custom_attributes, which "
+            "is all of them",
+            **listing({"type": "string", "minLength": 1, "maxLength": NAME_LIMIT}, most=CUSTOM_LIMIT),
+        },
         callback_endpoint={
             "type": "string",
             "description": "A public https address that is told when the file is complete",

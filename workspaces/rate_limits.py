@@ -22,6 +22,13 @@ from workspaces.valkey import ask
 #: Counts are kept for so many windows after their own, for whoever stores them.
 _WINDOWS_KEPT: Final = 2
 _PERIODS: Final = {3600: "an hour", 60: "a minute", 1: "a second"}
+#: Endpoints that are counted together, by the one that their limit is named for. Braze: API limits; the "Rate limit" of
+#: each endpoint's page.
+_TOGETHER: Final = {
+    "users.delete": ("users.alias.new", "users.alias.update", "users.identify", "users.merge"),
+    "events.list": ("events.get", "custom_attributes.get"),
+}
+_NAMES: Final = {endpoint: name for name, endpoints in _TOGETHER.items() for endpoint in endpoints}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +57,12 @@ class TooManyRequests(exceptions.APIException):
 
 
 def limit_of(endpoint: str) -> Limit:
-    """The limit that an endpoint counts under: its own, else the one that all others share."""
-    own: Mapping[str, tuple[int, int]] = settings.REST_RATE_LIMITS
-    name = endpoint if endpoint in own else ""
-    return Limit(name or "shared", *own[name])
+    """The limit that an endpoint counts under: that of its group or its own, else the one that all others share."""
+    limits: Mapping[str, tuple[int, int]] = settings.REST_RATE_LIMITS
+    name = _NAMES.get(endpoint, endpoint)
+    if name not in limits:
+        name = ""
+    return Limit(name or "shared", *limits[name])
 
 
 def admit(key_id: int, limit: Limit, view: Any) -> None:
@@ -84,12 +93,21 @@ def counts(limit: Limit, window: int) -> dict[int, int]:
 
 
 class KeyRateLimit(BaseThrottle):
-    """``admit`` for every endpoint that takes a REST API key."""
+    """``admit`` for every endpoint that takes a REST API key.
+
+    A view has the limit of its ``endpoint``, or the one that its ``limit_name`` names for a request.
+    """
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """True. Raises TooManyRequests, whose message says more than DRF's own."""
-        if isinstance(request.auth, ApiKey):
-            admit(request.auth.pk, limit_of(view.endpoint), view)
+        """True. Raises TooManyRequests, whose message says more than DRF's own; and what is wrong with the body."""
+        if not isinstance(request.auth, ApiKey):
+            return True
+        name = view.endpoint
+        try:
+            name = view.limit_name(request) if hasattr(view, "limit_name") else name
+        finally:
+            # A body that cannot be read is a request, too.
+            admit(request.auth.pk, limit_of(name), view)
         return True
 
 

@@ -254,7 +254,21 @@ _EXPORTED: Final = shape(
                 ad_tracking_enabled={"type": "boolean"},
             )
         ),
-        "push_tokens": listing(shape(["app", "platform", "token"], app=TEXT, platform=TEXT, token=TEXT)),
+        "push_tokens": listing(
+            shape(
+                ["app", "platform", "token", "notifications_enabled"],
+                closed=True,
+                app=TEXT,
+                platform=TEXT,
+                token=TEXT,
+                device_id=TEXT,
+                notifications_enabled={"type": "boolean", "description": "Whether what is sent there is shown"},
+                provisionally_opted_in={
+                    "type": "boolean",
+                    "description": "Of iOS alone: whether it is shown silently, before the user was asked",
+                },
+            )
+        ),
         "custom_events": listing(_HABIT),
         "purchases": listing(_HABIT),
         "total_revenue": NUMBER,
@@ -358,8 +372,13 @@ custom_attributes = describe(
 # --- Subscription groups ---
 
 _ONE_OR_MANY: Final = {"anyOf": [NAME, listing(NAME, 1, LIMIT)]}
+_ADDRESSES: Final = {"description": "For groups for email only; not beside phone numbers", **_ONE_OR_MANY}
+_NUMBERS: Final = {
+    "description": "Alone for the groups of other channels only; not beside email addresses",
+    **_ONE_OR_MANY,
+}
 _WHOM: Final = [
-    query("external_id", NAME, "Can be repeated, also as external_id[]"),
+    query("external_id", NAME, "Also a deprecated one. Can be repeated, also as external_id[]"),
     query("email", NAME, "Can be repeated, also as email[]"),
     query("phone", NAME, "Can be repeated, also as phone[]"),
 ]
@@ -373,8 +392,8 @@ subscription_set = describe(
         "properties": {
             **_GROUP_STATE["properties"],
             "external_id": _ONE_OR_MANY,
-            "email": _ONE_OR_MANY,
-            "phone": _ONE_OR_MANY,
+            "email": _ADDRESSES,
+            "phone": _NUMBERS,
         },
     },
 )
@@ -390,8 +409,8 @@ subscription_set_v2 = describe(
                 "properties": {
                     **_GROUP_STATE["properties"],
                     "external_ids": listing(NAME, 1, LIMIT),
-                    "emails": _ONE_OR_MANY,
-                    "phones": _ONE_OR_MANY,
+                    "emails": _ADDRESSES,
+                    "phones": _NUMBERS,
                 },
             },
             1,

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from profiles.api import descriptions
 from profiles.api.requests import LIMIT, body_of
-from profiles.exporting import export_users
+from profiles.exporting import RECEIVED, export_users
 from profiles.identities import BadIdentityError, Contactable, Identity, alias_of, everybody, find, name_of
 from profiles.models import Device
 from profiles.planning import unseen
@@ -23,6 +23,14 @@ class ExportIdsView(APIView):
     """What we hold of users. Names that name nobody come back in ``invalid_user_ids``."""
 
     endpoint = "users.export.ids"
+
+    def limit_name(self, request: Request) -> str:
+        """The limit of this request: who names the fields, and none of what users received, may send more of them.
+
+        Braze: export user profile by identifier, "Rate limit". Raises ParseError for a body that cannot be used.
+        """
+        fields = _fields(body_of(request))
+        return "users.export.ids.fields" if fields and RECEIVED.isdisjoint(fields) else self.endpoint
 
     @descriptions.export_ids
     def post(self, request: Request) -> Response:

@@ -115,8 +115,8 @@ class DeleteView(APIView):
         names: list[Identity] = []
         contacts: list[Contact] = []
         try:
-            names += [Identity("external_id", _string(one)) for one in _ids(body, "external_ids")]
-            names += [Identity("braze_id", _string(one)) for one in _ids(body, "braze_ids")]
+            names += [Identity("external_id", _string(one)) for one in _ids(body, "external_ids", "strings")]
+            names += [Identity("braze_id", _string(one)) for one in _ids(body, "braze_ids", "strings")]
             names += [alias_of(one) for one in _ids(body, "user_aliases")]
             contacts += [_contact(_object(one), "email") for one in _ids(body, "email_addresses")]
             contacts += [_contact(_object(one), "phone") for one in _ids(body, "phone_numbers")]
@@ -128,8 +128,8 @@ class DeleteView(APIView):
         return Response({"deleted": deleted, "message": "success"}, status=status.HTTP_201_CREATED)
 
 
-def _ids(body: Mapping[str, Any], name: str) -> list[Any]:
-    return array_of(body, name, LIMIT, "The max number of ids per request was exceeded")
+def _ids(body: Mapping[str, Any], name: str, elements: str = "objects") -> list[Any]:
+    return array_of(body, name, LIMIT, "The max number of ids per request was exceeded", elements)
 
 
 def _string(value: Any) -> str:

@@ -23,13 +23,16 @@ def body_of(request: Request) -> dict[str, Any]:
     return body
 
 
-def array_of(body: Mapping[str, Any], name: str, limit: int, too_many: str) -> list[Any]:
-    """The array ``name`` of the body; none is empty. Raises ParseError for something else and for a longer one."""
+def array_of(body: Mapping[str, Any], name: str, limit: int, too_many: str, elements: str = "objects") -> list[Any]:
+    """The array ``name`` of the body; none is empty. Raises ParseError for something else and for a longer one.
+
+    ``elements``: what the array holds, for the refusal. What each of them is, the caller checks.
+    """
     sources = body.get(name)
     if sources is None:
         return []
     if not isinstance(sources, list):
-        raise exceptions.ParseError(f"'{name}' must be an array of objects.")
+        raise exceptions.ParseError(f"'{name}' must be an array of {elements}.")
     if len(sources) > limit:
         raise exceptions.ParseError(too_many)
     return sources

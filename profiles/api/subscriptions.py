@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rest_framework import exceptions, status
 from rest_framework.request import Request
@@ -19,6 +19,9 @@ from workspaces.rest import workspace_of
 
 PAGE_SIZE: Final = 100
 MAX_OFFSET: Final = 1_000_000_000
+#: The kinds of names by which users are given, as each version of the endpoint calls them.
+_KEYS: Final = ("external_id", "email", "phone")
+_KEYS_V2: Final = ("external_ids", "emails", "phones")
 NOT_BOTH: Final = "Either an email address or a phone number should be provided, but not both."
 ONE_REQUIRED: Final = "One of 'external_id', 'email' or 'phone' is required"
 _WORDS: Final = {True: "Subscribed", False: "Unsubscribed"}
@@ -32,7 +35,7 @@ class StatusSetView(APIView):
     @descriptions.subscription_set
     def post(self, request: Request) -> Response:
         body = body_of(request)
-        return _set(request, [(body, ("external_id", "email", "phone"))])
+        return _set(request, [body], _KEYS)
 
 
 class StatusSetV2View(APIView):
@@ -47,23 +50,47 @@ class StatusSetV2View(APIView):
             raise exceptions.ParseError("'subscription_groups' must be an array of objects that is not empty")
         if len(sources) > LIMIT:
             raise exceptions.ParseError(f"'subscription_groups' may hold at most {LIMIT} objects")
-        return _set(request, [(one, ("external_ids", "emails", "phones")) for one in sources])
+        return _set(request, sources, _KEYS_V2)
 
 
-def _set(request: Request, sources: Sequence[tuple[Mapping[str, Any], tuple[str, str, str]]]) -> Response:
-    updates = [_update(source, keys) for source, keys in sources]
+def _set(request: Request, sources: Sequence[Mapping[str, Any]], keys: tuple[str, str, str]) -> Response:
+    updates = [_update(source, keys) for source in sources]
+    # In a whole request (Braze: update user's subscription group status V2, "Differences from V1").
+    if any(one.emails for one in updates) and any(one.phones for one in updates):
+        raise exceptions.ParseError(NOT_BOTH)
     workspace_id = workspace_of(request).pk
     wanted = {one.group for one in updates}
-    if SubscriptionGroup.objects.filter(workspace_id=workspace_id, api_id__in=wanted).count() < len(wanted):
+    groups = SubscriptionGroup.objects.filter(workspace_id=workspace_id, api_id__in=wanted).in_bulk(field_name="api_id")
+    if len(groups) < len(wanted):
         raise exceptions.ParseError("'subscription_group_id' names no subscription group of this workspace")
+    for update in updates:
+        _check_names(groups[update.group], update, keys)
     update_states(workspace_id, updates)
     return Response({"message": "success"}, status=status.HTTP_201_CREATED)
 
 
+def _check_names(group: SubscriptionGroup, update: Update, keys: tuple[str, str, str]) -> None:
+    """Raises ParseError for users named by what the group's channel does not send to.
+
+    Braze: update user's subscription group status, "Request body". Groups for email need an external id or an address;
+    the others take an external id or a number alone. Of WhatsApp Braze says nothing more than that it is sent to
+    numbers, as SMS is.
+    """
+    external_id, email, phone = keys
+    if group.channel == SubscriptionGroup.Channel.EMAIL:
+        if not update.external_ids and not update.emails:
+            raise exceptions.ParseError(
+                f"'{group.api_id}' is a subscription group for email: '{external_id}' or '{email}' is required"
+            )
+    elif update.emails:
+        raise exceptions.ParseError(
+            f"'{group.api_id}' is a subscription group for {group.channel}, which accepts '{external_id}' or '{phone}' "
+            f"only: leave out '{email}'"
+        )
+
+
 def _update(source: Mapping[str, Any], keys: tuple[str, str, str]) -> Update:
     external_ids, emails, phones = (_strings(source, key) for key in keys)
-    if emails and phones:
-        raise exceptions.ParseError(NOT_BOTH)
     if not external_ids and not emails and not phones:
         raise exceptions.ParseError("One of '{}', '{}' or '{}' is required".format(*keys))
     try:
@@ -101,15 +128,15 @@ class StatusGetView(APIView):
         group = SubscriptionGroup.objects.filter(workspace=workspace_of(request), api_id=api_id).first()
         if group is None:
             raise exceptions.ParseError("'subscription_group_id' names no subscription group of this workspace")
-        column, values, users = _users(request)
-        states = SubscriptionState.objects.filter(group=group, profile__in=[one.pk for one in users])
-        chosen = dict(states.values_list("profile_id", "is_subscribed"))
-        found: dict[str, str] = {}
-        for user in users:
-            name = user.external_id or getattr(user, column)
-            found[name] = _WORDS[chosen[user.pk]] if user.pk in chosen else "Unknown"
-        known = {getattr(user, column) for user in users}
-        found |= dict.fromkeys((value for value in values if value not in known), "Unknown")
+        asked = _asked(request)
+        states = SubscriptionState.objects.filter(group=group, profile__in=list(asked.users))
+        chosen = {profile_id: _WORDS[one] for profile_id, one in states.values_list("profile_id", "is_subscribed")}
+        found = dict.fromkeys((value for value in asked.values if value not in asked.found), "Unknown")
+        for value, ids in asked.found.items():
+            # Users of an address come under the ids that they have; others under that which was asked for.
+            for pk in ids:
+                own = None if asked.column == "external_id" else asked.users[pk].external_id
+                found[own or value] = chosen.get(pk, "Unknown")
         return Response({"status": found, "message": "success"})
 
 
@@ -122,7 +149,7 @@ class UserStatusView(APIView):
     def get(self, request: Request) -> Response:
         limit = number(request, "limit", PAGE_SIZE, MAX_OFFSET)
         offset = number(request, "offset", 0, MAX_OFFSET)
-        users = _users(request)[2]
+        users = list(_asked(request).users.values())
         page = users[offset : offset + min(limit, PAGE_SIZE)]
         states = SubscriptionState.objects.filter(profile__in=[one.pk for one in page]).select_related("group")
         groups: dict[int, list[SubscriptionState]] = {one.pk: [] for one in page}
@@ -163,9 +190,18 @@ def _user(user: Profile, states: Sequence[SubscriptionState]) -> dict[str, Any]:
     }
 
 
-def _users(request: Request) -> tuple[str, list[str], list[Profile]]:
-    """By which column users are asked for, the values, and the users; external ids go before the others (Braze)."""
-    columns: tuple[Contactable, ...] = ("external_id", "email", "phone")
+class _Asked(NamedTuple):
+    """Users as a request asks for them: by which column, with which values, who has which of these, oldest first."""
+
+    column: Contactable
+    values: list[str]
+    found: dict[str, list[int]]
+    users: dict[int, Profile]
+
+
+def _asked(request: Request) -> _Asked:
+    """Whom the query is about; external ids go before the others (Braze). Raises ParseError."""
+    columns: tuple[Contactable, ...] = _KEYS
     given = {column: parameters(request, column) for column in columns}
     if not given["external_id"] and given["email"] and given["phone"]:
         raise exceptions.ParseError(NOT_BOTH)
@@ -176,4 +212,7 @@ def _users(request: Request) -> tuple[str, list[str], list[Profile]]:
     values = [f"+{one.strip()}" if column == "phone" and one.startswith(" ") else one for one in given[column]]
     found = everybody(workspace_of(request).pk, column, values)
     ids = {profile_id for ids in found.values() for profile_id in ids}
-    return column, values, list(Profile.objects.filter(pk__in=ids).order_by("pk"))
+    users = {one.pk: one for one in Profile.objects.filter(pk__in=ids).order_by("pk")}
+    # Who was deleted between the two statements is nobody.
+    found = {value: there for value, ids in found.items() if (there := [pk for pk in ids if pk in users])}
+    return _Asked(column, values, found, users)

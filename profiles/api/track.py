@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 from profiles.api import descriptions
 from profiles.api.requests import array_of, body_of, checked
 from profiles.objects import AttributesObject, attributes_object, event_object, purchase_object
+from profiles.push_tokens import unknown_apps
 from profiles.subscriptions import unknown_groups
 from profiles.tracking import Batch, Unchanged, track
 from workspaces.rest import JsonParser, workspace_of
@@ -59,7 +60,7 @@ class TrackView(APIView):
                 answer["errors"] = errors
             return Response(answer, status=status.HTTP_400_BAD_REQUEST)
         workspace_id = workspace_of(request).pk
-        errors += _unknown_groups(workspace_id, arrays["attributes"], batch, errors)
+        errors += _unknown_references(workspace_id, batch)
         errors += _unchanged(track(workspace_id, batch))
         return Response(_success(body, batch, errors), status=status.HTTP_201_CREATED)
 
@@ -104,20 +105,21 @@ def _unchanged(found: Iterable[Unchanged]) -> list[dict[str, Any]]:
     return [{"type": f"'{one.name}' {one.reason}", "input_array": "attributes", "index": one.number} for one in found]
 
 
-def _unknown_groups(
-    workspace_id: int, sources: list[Any], batch: Batch, errors: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """An error for each object that names a subscription group which is none; the rest of the object is used."""
-    unknown = unknown_groups(workspace_id, {group for one in batch.attributes for group in one.subscriptions})
-    if not unknown:
+def _unknown_references(workspace_id: int, batch: Batch) -> list[dict[str, Any]]:
+    """An error for each subscription group and each push token's app that is none; the rest of the object is used."""
+    groups = unknown_groups(workspace_id, {group for one in batch.attributes for group in one.subscriptions})
+    apps = unknown_apps(workspace_id, {token.app_id for one in batch.attributes for token in one.push_tokens})
+    if not groups and not apps:
         return []
-    refused = {one["index"] for one in errors if one["input_array"] == "attributes"}
-    places = (index for index in range(len(sources)) if index not in refused)
-    return [
-        {"type": f"'{group}' is no subscription group of this workspace", "input_array": "attributes", "index": index}
-        for index, one in zip(places, batch.attributes, strict=True)
-        for group in sorted(unknown & one.subscriptions.keys())
-    ]
+    found: list[dict[str, Any]] = []
+    for one in batch.attributes:
+        words = [
+            f"'{name}' is no subscription group of this workspace" for name in sorted(groups & {*one.subscriptions})
+        ]
+        tokens = {token.app_id for token in one.push_tokens}
+        words += [f"'{app_id}' in 'push_tokens' is no app of this workspace" for app_id in sorted(apps & tokens)]
+        found += [{"type": text, "input_array": "attributes", "index": one.number} for text in words]
+    return found
 
 
 def _success(body: dict[str, Any], batch: Batch, errors: list[dict[str, Any]]) -> dict[str, Any]:

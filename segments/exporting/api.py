@@ -9,8 +9,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from profiles.api.requests import body_of
+from profiles.custom_values import NAME_LIMIT
 from segments import openapi
 from segments.api import segment_of
+from segments.exporting.fields import CUSTOM_LIMIT
 from segments.exporting.links import url_of
 from segments.exporting.starting import RefusedError, start_rest
 from segments.stores import SegmentExport
@@ -38,7 +40,9 @@ class ExportSegmentView(APIView):
         if output_format not in OUTPUT_FORMATS:
             raise exceptions.ParseError("'output_format' must be 'zip' or 'gzip'")
         try:
-            made = start_rest(segment, key, _fields(body), output_format, _text(body, "callback_endpoint").strip())
+            made = start_rest(
+                segment, key, _fields(body), _attributes(body), output_format, _text(body, "callback_endpoint").strip()
+            )
         except RefusedError as refused:
             raise exceptions.ParseError(str(refused)) from None
         log_program(
@@ -61,4 +65,19 @@ def _fields(body: dict[str, Any]) -> list[str]:
     value = body.get("fields_to_export")
     if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
         raise exceptions.ParseError("'fields_to_export' is required: an array of the names of the fields to export")
+    return value
+
+
+def _attributes(body: dict[str, Any]) -> list[str]:
+    """The single custom attributes asked for; none named, none alone. Raises ParseError."""
+    value = body.get("custom_attributes_to_export")
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(one, str) and 0 < len(one) <= NAME_LIMIT for one in value):
+        raise exceptions.ParseError(
+            "'custom_attributes_to_export' must be an array of names of custom attributes, strings of 1 to "
+            f"{NAME_LIMIT} characters"
+        )
+    if len(value) > CUSTOM_LIMIT:
+        raise exceptions.ParseError(f"'custom_attributes_to_export' may hold at most {CUSTOM_LIMIT} names")
     return value

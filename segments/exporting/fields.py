@@ -1,4 +1,4 @@
-"""What can be exported of users: the fields of ``/users/export/ids``; in a CSV, single custom attributes, too."""
+"""What can be exported of users: the fields of ``/users/export/ids``, and single custom attributes."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
@@ -10,8 +10,11 @@ from django.utils.translation import gettext_lazy as _
 from profiles.exporting import FIELDS
 from profiles.models import CustomAttribute
 
-#: Before the name of a single custom attribute.
-CUSTOM: Final = "custom_attributes."
+#: All custom attributes; with a dot, before the name of a single one.
+ALL_CUSTOM: Final = "custom_attributes"
+CUSTOM: Final = f"{ALL_CUSTOM}."
+#: So many single ones a request by REST can name (Braze: ``custom_attributes_to_export``).
+CUSTOM_LIMIT: Final = 500
 #: More columns no spreadsheet shows in a useful way.
 COLUMNS_LIMIT: Final = 500
 
@@ -68,20 +71,22 @@ def choices() -> list[tuple[str, str | Promise]]:
     return [(name, NAMES.get(name, name)) for name in FIELDS]
 
 
-def check_rest(fields: Sequence[str]) -> list[str]:
-    """The fields asked for by REST that we hold, each once. Raises UnknownFieldError."""
+def check_rest(fields: Sequence[str], attributes: Sequence[str] = ()) -> list[str]:
+    """The fields asked for by REST that we hold, then the single custom ``attributes``, each once.
+
+    An attribute that nobody has (yet) is nobody's, as a field that we do not hold. Beside ``custom_attributes``, all
+    of them are exported whatever is named (Braze: export user profile by segment). Raises UnknownFieldError.
+    """
     if not fields:
-        raise UnknownFieldError(_now("Name at least one field to export."))
+        raise UnknownFieldError("Name at least one field to export.")
     for name in fields:
         if name not in FIELDS and name not in UNHELD:
             raise UnknownFieldError(
-                _now(
-                    "“%(name)s” is not a field that can be exported. Custom attributes are exported all together, "
-                    "as “custom_attributes”."
-                )
-                % {"name": name[:100]}
+                f"“{name[:100]}” is not a field that can be exported. Custom attributes are named in "
+                f"“custom_attributes_to_export”; all of them together are the field “{ALL_CUSTOM}”."
             )
-    return [name for name in dict.fromkeys(fields) if name in FIELDS]
+    single = [] if ALL_CUSTOM in fields else [CUSTOM + name for name in dict.fromkeys(attributes)]
+    return [*(name for name in dict.fromkeys(fields) if name in FIELDS), *single]
 
 
 def check_csv(workspace_id: int, fields: Sequence[str]) -> list[str]:
@@ -110,13 +115,26 @@ def _known_attributes(workspace_id: int, names: Collection[str]) -> set[str]:
 
 def read_fields(fields: Collection[str]) -> set[str]:
     """Which fields of ``profiles.exporting`` have to be read for these."""
-    return {"custom_attributes" if name.startswith(CUSTOM) else name for name in fields}
+    return {ALL_CUSTOM if name.startswith(CUSTOM) else name for name in fields}
+
+
+def only_chosen(users: Sequence[Mapping[str, Any]], fields: Collection[str]) -> Sequence[Mapping[str, Any]]:
+    """The users with no other custom attributes than ``fields`` names; who has none of them has none at all."""
+    chosen = {name.removeprefix(CUSTOM) for name in fields if name.startswith(CUSTOM)}
+    if not chosen:
+        return users
+    narrowed = []
+    for user in users:
+        kept = {name: value for name, value in user.get(ALL_CUSTOM, {}).items() if name in chosen}
+        others = {name: value for name, value in user.items() if name != ALL_CUSTOM}
+        narrowed.append(others | ({ALL_CUSTOM: kept} if kept else {}))
+    return narrowed
 
 
 def value_of(user: Mapping[str, Any], name: str) -> Any:
     """What an exported user has in a field; None: nothing."""
     if name.startswith(CUSTOM):
-        return user.get("custom_attributes", {}).get(name.removeprefix(CUSTOM))
+        return user.get(ALL_CUSTOM, {}).get(name.removeprefix(CUSTOM))
     return user.get(name)
 
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, ClassVar, Final
 from django.utils import timezone
 
 from segments.exporting import zips
-from segments.exporting.fields import heading, value_of
+from segments.exporting.fields import heading, only_chosen, value_of
 from segments.stores import SegmentExport
 from workspaces.csvs import BYTE_ORDER_MARK, csv_line
 from workspaces.json_out import dump
@@ -55,7 +55,7 @@ class Zip(Format):
     content_type = "application/zip"
 
     def part(self, number: int, users: Sequence[User], fields: Sequence[str]) -> bytes:
-        return zips.entry(f"{number:06}.json", _lines(users), timezone.now())
+        return zips.entry(f"{number:06}.json", _lines(users, fields), timezone.now())
 
     def end(self, file: BinaryIO, size: int) -> bytes:
         return zips.directory(file, size)
@@ -68,7 +68,7 @@ class Gzip(Format):
     content_type = "application/gzip"
 
     def part(self, number: int, users: Sequence[User], fields: Sequence[str]) -> bytes:
-        return gzip.compress(_lines(users), 6)
+        return gzip.compress(_lines(users, fields), 6)
 
     def end(self, file: BinaryIO, size: int) -> bytes:
         return b"" if size else gzip.compress(b"")
@@ -81,8 +81,8 @@ FORMATS: Final[Mapping[str, Format]] = {
 }
 
 
-def _lines(users: Sequence[User]) -> bytes:
-    return b"".join(dump(user) + b"\n" for user in users)
+def _lines(users: Sequence[User], fields: Sequence[str]) -> bytes:
+    return b"".join(dump(user) + b"\n" for user in only_chosen(users, fields))
 
 
 def _cell(value: Any) -> Any:

@@ -41,10 +41,20 @@ def start_csv(segment: Segment, user: User, fields: Sequence[str]) -> SegmentExp
     )
 
 
-def start_rest(segment: Segment, key: ApiKey, fields: Sequence[str], format_: str, callback_url: str) -> SegmentExport:
-    """Ask for JSON lines, for a program. Raises RefusedError. Braze: export user profile by segment."""
+def start_rest(
+    segment: Segment,
+    key: ApiKey,
+    fields: Sequence[str],
+    attributes: Sequence[str],
+    format_: str,
+    callback_url: str,
+) -> SegmentExport:
+    """Ask for JSON lines with ``fields`` and single custom ``attributes``, for a program. Raises RefusedError.
+
+    Braze: export user profile by segment.
+    """
     try:
-        wanted = check_rest(fields)
+        wanted = check_rest(fields, attributes)
     except UnknownFieldError as error:
         raise RefusedError(str(error)) from None
     if callback_url and (wrong := problem_of(callback_url)):

@@ -76,7 +76,10 @@ def test_users_of_another_workspace_are_out_of_reach(post: Post) -> None:
     [
         ({}, "must name a user"),
         ({"external_ids": []}, "must name a user"),
-        ({"external_ids": "user-1"}, "must be an array"),
+        ({"external_ids": "user-1"}, "'external_ids' must be an array of strings."),
+        ({"braze_ids": {"a": "b"}}, "'braze_ids' must be an array of strings."),
+        ({"user_aliases": "user-1"}, "'user_aliases' must be an array of objects."),
+        ({"email_addresses": "user@example.com"}, "'email_addresses' must be an array of objects."),
         ({"external_ids": ["user-1"] * 51}, "The max number of ids per request was exceeded"),
         ({"external_ids": [None]}, "must be a non-empty string"),
         ({"user_aliases": ["a"]}, "'user_alias' must be an object"),

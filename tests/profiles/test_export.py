@@ -7,6 +7,7 @@ import pytest
 
 from profiles.engagement import Source, Touch, record
 from profiles.exporting import FIELDS
+from profiles.models import PushToken
 from tests.profiles.conftest import Post
 from tests.profiles.worlds import WHEN, alias, event, of_alias, purchase, user
 from workspaces.models import App, Workspace
@@ -67,7 +68,16 @@ def test_it_works(post: Post, track: Post, workspace: Workspace) -> None:
         "user_aliases": [{"alias_name": "a", "alias_label": "shop"}],
         "apps": [{"name": "Shop", "platform": "iOS", "first_used": when, "last_used": when}],
         "devices": [{"device_id": "device-1"}],
-        "push_tokens": [{"app": "Shop", "platform": "iOS", "token": "abcd", "device_id": "device-1"}],
+        "push_tokens": [
+            {
+                "app": "Shop",
+                "platform": "iOS",
+                "token": "abcd",
+                "device_id": "device-1",
+                "notifications_enabled": True,
+                "provisionally_opted_in": False,
+            }
+        ],
         "custom_events": [{"name": "rented_movie", "first": "2024-01-01T00:00:00.000Z", "last": when, "count": 2}],
         "purchases": [{"name": "backpack", "first": when, "last": when, "count": 3}],
         "total_revenue": 25.1,
@@ -178,6 +188,22 @@ def test_campaigns_and_canvases(post: Post, track: Post, workspace: Workspace) -
             ],
         },
     ]
+
+
+def test_push_tokens_tell_what_becomes_of_messages(post: Post, track: Post, workspace: Workspace) -> None:
+    """What is sent to a token may be shown, shown silently (which iOS alone knows), or not at all."""
+    for number, platform in enumerate(("ios", "android", "web")):
+        app = App.objects.create(workspace=workspace, name=platform, platform=platform)
+        token = {"app_id": str(app.api_id), "token": platform, "device_id": "device"}
+        track(attributes=[{"external_id": "user-1", "push_tokens": [token]}])
+        PushToken.objects.filter(app=app).update(is_foreground=number != 0, is_provisional=number == 0)
+    found = post(PATH, {"external_ids": ["user-1"], "fields_to_export": ["push_tokens"]}).json()["users"][0]
+    told = {"notifications_enabled", "provisionally_opted_in"}
+    assert {one["token"]: {name: one[name] for name in told & one.keys()} for one in found["push_tokens"]} == {
+        "ios": {"notifications_enabled": False, "provisionally_opted_in": True},
+        "android": {"notifications_enabled": True},
+        "web": {"notifications_enabled": True},
+    }
 
 
 @pytest.mark.parametrize("fields", [["email"], list(FIELDS)])

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from profiles.deleting import forget_empty_imports
 from profiles.models import Device, Profile, PushToken
@@ -10,6 +12,7 @@ from profiles.objects import attributes_object
 from profiles.tracking import Batch
 from profiles.tracking import track as apply
 from tests.profiles.conftest import Post
+from tests.profiles.test_track import errors
 from tests.profiles.test_track_concurrency import in_threads
 from tests.profiles.worlds import alias, check_live
 from workspaces.models import App, Workspace
@@ -22,6 +25,10 @@ def app(workspace: Workspace) -> App:
 
 def token(app: App, name: str = "abcd", **more: str) -> dict[str, str]:
     return {"app_id": str(app.api_id), "token": name, **more}
+
+
+def unknown(app_id: Any) -> str:
+    return f"'{app_id}' in 'push_tokens' is no app of this workspace"
 
 
 def imported(*tokens: dict[str, str], **more: Any) -> dict[str, Any]:
@@ -53,8 +60,37 @@ def test_each_token_gets_a_user_and_one_that_is_known_is_ignored(track: Post, ap
 @pytest.mark.django_db
 def test_a_token_of_no_app_of_ours_makes_nobody(track: Post, workspace: Workspace, app: App) -> None:
     other = App.objects.create(workspace=Workspace.objects.create(name="Other"), name="Phone", platform="ios")
-    track(attributes=[imported(token(other))])
+    answer = track(attributes=[imported(token(other))])
+    assert (answer.status_code, errors(answer)) == (201, [("attributes", 0, unknown(other.api_id))])
     assert not Profile.objects.exists()
+
+
+@pytest.mark.django_db
+def test_an_unknown_app_is_named_and_the_rest_is_used(track: Post, app: App) -> None:
+    other = App.objects.create(workspace=Workspace.objects.create(name="Other"), name="Phone", platform="ios")
+    nobodys = {"app_id": "No-App", "token": "c"}
+    answer = track(
+        attributes=[
+            {"external_id": ""},
+            {"external_id": "user-1", "push_tokens": [token(app, "a")]},
+            {"external_id": "user-2", "plan": "gold", "push_tokens": [token(other, "b"), nobodys, token(app, "d")]},
+        ]
+    )
+    assert (answer.status_code, answer.json()["attributes_processed"]) == (201, 2)
+    assert errors(answer)[1:] == [("attributes", 2, unknown(one)) for one in sorted([str(other.api_id), "no-app"])]
+    assert dict(PushToken.objects.values_list("token", "profile__external_id")) == {"a": "user-1", "d": "user-2"}
+    assert Profile.objects.get(external_id="user-2").custom_attributes == {"plan": "gold"}
+
+
+@pytest.mark.django_db
+def test_apps_are_asked_for_only_where_tokens_come(track: Post, app: App) -> None:
+    def statements(**more: Any) -> list[str]:
+        with CaptureQueriesContext(connection) as queries:
+            track(attributes=[{"external_id": f"user-{number}", **more} for number in range(20)])
+        return [one["sql"] for one in queries if 'FROM "workspaces_app"' in one["sql"]]
+
+    assert statements() == []
+    assert len(statements(push_tokens=[token(app, "a"), {"app_id": "no-app", "token": "b"}])) == 1
 
 
 @pytest.mark.django_db

@@ -78,12 +78,71 @@ def test_several_groups_at_once(post: Post, news: SubscriptionGroup, texts: Subs
     changes = [
         change(news, "subscribed", external_ids=["1", "3"]),
         change(news, "unsubscribed", emails=["own@example.com"]),
-        change(texts, "subscribed", phones=["+12223334444"]),
+        change(texts, "subscribed", external_ids=["1", "3"]),
     ]
     answer = post(SET_V2, {"subscription_groups": changes})
     assert (answer.status_code, answer.json()) == (201, {"message": "success"})
     assert states(news) == {"1": True, "3": False}, "2 shares the address of 1, but was not named by it"
     assert states(texts) == {"1": True, "3": True}
+
+
+def test_addresses_and_numbers_come_in_requests_of_their_own(
+    post: Post, news: SubscriptionGroup, texts: SubscriptionGroup
+) -> None:
+    changes = [
+        change(news, "subscribed", emails=["own@example.com"]),
+        change(texts, "subscribed", phones=["+12223334444"]),
+    ]
+    answer = post(SET_V2, {"subscription_groups": changes})
+    assert (answer.status_code, answer.json()) == (400, {"message": NOT_BOTH})
+    assert not SubscriptionState.objects.exists()
+
+
+@pytest.mark.parametrize("channel", ["sms", "whatsapp"])
+@pytest.mark.parametrize("more", [{}, {"external_id": "1"}], ids=["alone", "beside an id"])
+def test_groups_that_send_to_numbers_accept_no_address(
+    post: Post, texts: SubscriptionGroup, channel: str, more: dict[str, str]
+) -> None:
+    SubscriptionGroup.objects.update(channel=channel)
+    says = f"'{texts.api_id}' is a subscription group for {channel}, which accepts "
+    answer = post(SET, change(texts, "subscribed", email="own@example.com", **more))
+    words = says + "'external_id' or 'phone' only: leave out 'email'"
+    assert (answer.status_code, answer.json()) == (400, {"message": words})
+    several = {f"{name}s": [value] for name, value in {**more, "email": "own@example.com"}.items()}
+    answer = post(SET_V2, {"subscription_groups": [change(texts, "subscribed", **several)]})
+    words = says + "'external_ids' or 'phones' only: leave out 'emails'"
+    assert (answer.status_code, answer.json()) == (400, {"message": words})
+    assert not SubscriptionState.objects.exists()
+    assert post(SET, change(texts, "subscribed", phone="+12223334444", **more)).status_code == 201
+
+
+def test_groups_for_email_need_an_id_or_an_address(post: Post, news: SubscriptionGroup) -> None:
+    answer = post(SET, change(news, "subscribed", phone="+12223334444"))
+    words = f"'{news.api_id}' is a subscription group for email: 'external_id' or 'email' is required"
+    assert (answer.status_code, answer.json()) == (400, {"message": words})
+    answer = post(SET_V2, {"subscription_groups": [change(news, "subscribed", phones=["+12223334444"])]})
+    assert "'external_ids' or 'emails' is required" in answer.json()["message"]
+    assert not SubscriptionState.objects.exists()
+    assert post(SET, change(news, "subscribed", external_id="2", phone="+12223334444")).status_code == 201
+
+
+def test_users_are_found_by_the_ids_that_they_had(
+    post: Post, get: Post, news: SubscriptionGroup, django_assert_max_num_queries: Any
+) -> None:
+    renames = [{"current_external_id": one, "new_external_id": f"new-{one}"} for one in ("1", "2", "3")]
+    assert post("/users/external_ids/rename", {"external_id_renames": renames}).json()["rename_errors"] == []
+    post(SET, change(news, "subscribed", external_id="1"))
+    query = {"subscription_group_id": str(news.api_id), "external_id[]": ["1", "new-1", "2", "4"]}
+    with django_assert_max_num_queries(8):
+        status = get(GET, query).json()["status"]
+    assert status == {"1": "Subscribed", "new-1": "Subscribed", "2": "Unknown", "4": "Unknown"}
+    with django_assert_max_num_queries(8):
+        answer = get(USER, {"external_id[]": ["1", "new-1", "2", "4"]}).json()
+    assert [one["external_id"] for one in answer["users"]] == ["new-1", "new-2"]
+    assert (answer["total_count"], len(answer["subscription_groups"])) == (2, 1)
+    post("/users/external_ids/remove", {"external_ids": ["1"]})
+    assert get(GET, {**query, "external_id[]": ["1"]}).json()["status"] == {"1": "Unknown"}
+    assert get(USER, {"external_id": "1"}).json()["users"] == []
 
 
 def test_a_change_is_an_event_once(post: Post, news: SubscriptionGroup) -> None:

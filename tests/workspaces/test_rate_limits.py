@@ -9,9 +9,11 @@ from django.test import Client
 from pytest_django import Settings
 from redis import ConnectionError as NoConnection
 
+from brazeclone.settings import REST_RATE_LIMITS
 from workspaces import valkey
 from workspaces.endpoints import ENDPOINTS
 from workspaces.models import ApiKey, Workspace
+from workspaces.rate_limits import Limit, limit_of
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +85,95 @@ def test_a_valkey_that_is_down_refuses_nobody_and_is_asked_once(key: str, monkey
     monkeypatch.setattr(valkey, "_quiet_until", 0.0)
     assert [get(key).status_code for _ in range(5)] == [200] * 5
     assert len(asked) == 1
+
+
+# --- Braze's own limits ---
+
+HOUR, MINUTE = 3600, 60
+#: What Braze documents; all others: 250,000 an hour together.
+OWN = {
+    "users.track": (3_000, 3),
+    "users.track.bulk": (50, 1),
+    "users.delete": (20_000, MINUTE),
+    "users.alias.new": (20_000, MINUTE),
+    "users.alias.update": (20_000, MINUTE),
+    "users.identify": (20_000, MINUTE),
+    "users.merge": (20_000, MINUTE),
+    "users.external_ids.rename": (1_000, MINUTE),
+    "users.external_ids.remove": (1_000, MINUTE),
+    "users.export.ids": (250, MINUTE),
+    "events.list": (1_000, HOUR),
+    "events.get": (1_000, HOUR),
+    "custom_attributes.get": (1_000, HOUR),
+    "subscription.status.set": (5_000, MINUTE),
+}
+TOGETHER = [
+    ("/users/delete", "/users/alias/new", "/users/alias/update", "/users/identify", "/users/merge"),
+    ("/subscription/status/set", "/v2/subscription/status/set"),
+]
+
+
+@pytest.fixture
+def as_documented(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The defaults, in a minute that does not end."""
+    settings.REST_RATE_LIMITS = REST_RATE_LIMITS
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+
+
+def send(key: str, path: str, body: bytes = b"{}") -> Any:
+    headers = {"Authorization": f"Bearer {key}"}
+    return Client().post(path, body, content_type="application/json", headers=headers)
+
+
+def left(answer: Any) -> int:
+    return int(answer.headers["X-RateLimit-Remaining"])
+
+
+@pytest.mark.parametrize("endpoint", list(ENDPOINTS))
+def test_the_defaults_are_those_documented(as_documented: None, endpoint: str) -> None:
+    limit = limit_of(endpoint)
+    assert (limit.requests, limit.seconds) == OWN.get(endpoint, (250_000, HOUR))
+    assert (limit == Limit("shared", 250_000, HOUR)) == (endpoint not in OWN)
+
+
+@pytest.mark.parametrize("endpoint", list(ENDPOINTS))
+def test_one_limit_for_all_lifts_every_other(settings: Settings, endpoint: str) -> None:
+    settings.REST_RATE_LIMITS = {"": (10_000_000, HOUR)}
+    assert limit_of(endpoint) == Limit("shared", 10_000_000, HOUR)
+
+
+@pytest.mark.parametrize("paths", TOGETHER, ids=lambda paths: paths[0])
+def test_some_endpoints_are_counted_together(as_documented: None, key: str, paths: tuple[str, ...]) -> None:
+    assert get(key).headers["X-RateLimit-Limit"] == "1000"
+    found = [left(send(key, path)) for path in paths]
+    assert found == list(range(found[0], found[0] - len(paths), -1))
+    assert left(get(key, "/events")) == 998, "what else is sent does not count"
+    assert left(get(key, "/custom_attributes")) == 997
+
+
+def test_renaming_and_removing_ids_are_counted_apart(as_documented: None, key: str) -> None:
+    answers = [send(key, f"/users/external_ids/{verb}") for verb in ("rename", "remove")]
+    assert [left(one) for one in answers] == [999, 999]
+
+
+def test_who_names_the_fields_may_export_more(as_documented: None, key: str) -> None:
+    def limit(body: bytes, status: int) -> tuple[int, int]:
+        answer = send(key, "/users/export/ids", body)
+        assert answer.status_code == status
+        return int(answer.headers["X-RateLimit-Limit"]), left(answer)
+
+    assert limit(b'{"external_ids": ["a"]}', 201) == (250, 249)
+    assert limit(b'{"external_ids": ["a"], "fields_to_export": ["email", "canvases_received"]}', 201) == (250, 248)
+    assert limit(b'{"external_ids": ["a"], "fields_to_export": ["email"]}', 201)[0] == 40
+    for number, unusable in enumerate([b"{", b"[]", b'{"fields_to_export": "email"}', b'{"fields_to_export": []}']):
+        assert limit(unusable, 400) == (250, 247 - number), "a body that cannot be used is a request, too"
+
+
+def test_a_limit_for_fields_ends(settings: Settings, key: str) -> None:
+    settings.REST_RATE_LIMITS = {"": (3, HOUR), "users.export.ids.fields": (1, HOUR)}
+    body = b'{"external_ids": ["a"], "fields_to_export": ["email"]}'
+    assert [send(key, "/users/export/ids", body).status_code for _ in range(2)] == [201, 429]
+    assert send(key, "/users/export/ids", b"{").status_code == 400
+    assert [get(key).status_code for _ in range(3)] == [200, 200, 429]
+    assert send(key, "/users/export/ids", b"{").status_code == 429, "before what is wrong with the body"

@@ -271,11 +271,11 @@ def test_a_part_with_refused_rows_is_freed_at_once(client: Client, upload: Uploa
     one = UserImport.objects.get()
     start(client, one, type_1="number", target_1="custom")
     one.refresh_from_db()
-    parts.read_part(one, one.position, one.line)
+    parts.read_part(one, one.position, one.line, ())
     gc.collect()
     gc.disable()
     try:
-        part = parts.read_part(one, one.position, one.line)
+        part = parts.read_part(one, one.position, one.line, ())
         assert (len(part.chunk.records), len(part.refused)) == (50, 450)
         del part
         assert gc.collect() < 50

@@ -2,6 +2,7 @@
 
 import gzip
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,53 @@ def test_fields_are_those_of_users_export_ids(ask: Ask, house: House) -> None:
     assert user["custom_attributes"]["age"] == 3
 
 
+@pytest.mark.parametrize("output_format", ["zip", "gzip"])
+def test_single_custom_attributes(
+    ask: Ask, house: House, output_format: str, monkeypatch: pytest.MonkeyPatch, woken: list[int]
+) -> None:
+    """What was chosen is stored with the export: whoever goes on with it exports no more and no less."""
+    monkeypatch.setattr(running, "CHUNK_USERS", 1)
+    values = {"age": 3, "city": None, "a.b": {"age": 1}, "custom_attributes.age": 4, "secret": "x"}
+    Profile.objects.filter(external_id="user-0").update(custom_attributes=values)
+    Profile.objects.filter(external_id="user-1").update(custom_attributes={"secret": "x"})
+    Profile.objects.filter(external_id="user-2").update(custom_attributes={"age": 5, "secret": "x"})
+    wanted = ["age", "a.b", "age", "nobody's", "city"]
+    url = ask(fields_to_export=["external_id"], custom_attributes_to_export=wanted, output_format=output_format).json()[
+        "url"
+    ]
+    export = SegmentExport.objects.get()
+    names = ("age", "a.b", "nobody's", "city")
+    assert export.fields == ["external_id", *(f"custom_attributes.{name}" for name in names)]
+    running.step(export.pk)
+    running.step(export.pk)
+    assert work().state == State.DONE
+    content = body(fetch(url))
+    users = lines_of(gzip.decompress(content)) if output_format == "gzip" else list(chain(*unzipped(content)))
+    assert users == [
+        {"external_id": "user-0", "custom_attributes": {"age": 3, "city": None, "a.b": {"age": 1}}},
+        {"external_id": "user-1"},
+        {"external_id": "user-2", "custom_attributes": {"age": 5}},
+    ]
+
+
+@pytest.mark.parametrize("fields", [["custom_attributes"], ["custom_attributes", "external_id"]])
+def test_beside_all_custom_attributes_single_ones_change_nothing(ask: Ask, fields: list[str]) -> None:
+    Profile.objects.update(custom_attributes={"age": 3, "secret": "x"})
+    url = ask(fields_to_export=fields, custom_attributes_to_export=["age"]).json()["url"]
+    assert work().fields == fields
+    ((user, *_others),) = unzipped(body(fetch(url)))
+    assert user["custom_attributes"] == {"age": 3, "secret": "x"}
+
+
+@pytest.mark.parametrize("named", [[], None])
+def test_no_single_custom_attribute_is_none(ask: Ask, named: Any) -> None:
+    Profile.objects.update(custom_attributes={"age": 3})
+    url = ask(fields_to_export=["external_id"], custom_attributes_to_export=named).json()["url"]
+    work()
+    ((user, *_others),) = unzipped(body(fetch(url)))
+    assert user == {"external_id": "user-0"}
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -96,7 +144,20 @@ def test_fields_are_those_of_users_export_ids(ask: Ask, house: House) -> None:
         ({"fields_to_export": ...}, "'fields_to_export' is required"),
         ({"fields_to_export": []}, "'fields_to_export' is required"),
         ({"fields_to_export": "email"}, "'fields_to_export' is required"),
-        ({"fields_to_export": ["email", "age"]}, "“age” is not a field that can be exported"),
+        (
+            {"fields_to_export": ["email", "age"]},
+            "“age” is not a field that can be exported. Custom attributes are named in “custom_attributes_to_export”",
+        ),
+        ({"fields_to_export": ["custom_attributes.age"]}, "“custom_attributes.age” is not a field"),
+        ({"fields_to_export": ..., "custom_attributes_to_export": ["age"]}, "'fields_to_export' is required"),
+        ({"custom_attributes_to_export": "age"}, "must be an array of names of custom attributes"),
+        ({"custom_attributes_to_export": {"age": 1}}, "must be an array of names of custom attributes"),
+        ({"custom_attributes_to_export": ["age", 1]}, "strings of 1 to 255 characters"),
+        ({"custom_attributes_to_export": [None]}, "strings of 1 to 255 characters"),
+        ({"custom_attributes_to_export": [""]}, "strings of 1 to 255 characters"),
+        ({"custom_attributes_to_export": ["a\x00"]}, "holds the character NUL"),
+        ({"custom_attributes_to_export": ["a" * 256]}, "strings of 1 to 255 characters"),
+        ({"custom_attributes_to_export": [str(one) for one in range(501)]}, "may hold at most 500 names"),
         ({"output_format": "csv"}, "'output_format' must be"),
         ({"callback_endpoint": "http://example.com/done"}, "must begin with https"),
         ({"callback_endpoint": "https://10.0.0.1/done"}, "must be a public one"),
