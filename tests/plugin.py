@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.servers import temporary_servers
+from tests.servers import FAST, QUIET, temporary_servers
 
 _ENVIRONMENT = {
     "DJANGO_DEBUG": "true",
@@ -35,7 +35,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     is_controller = worker is None and bool(getattr(early_config.known_args_namespace, "numprocesses", None))
     if not is_controller and not early_config.known_args_namespace.help:
-        os.environ.update(_servers.enter_context(temporary_servers(worker or "main")))
+        # The long tests write as much as real installations do.
+        options = FAST if early_config.known_args_namespace.markexpr == "soak" else QUIET
+        os.environ.update(_servers.enter_context(temporary_servers(worker or "main", options)))
     return (yield)
 
 

@@ -23,11 +23,15 @@ STOP_TIMEOUT = 60.0
 
 @dataclass(frozen=True)
 class Options:
-    """How the servers run. ``fast`` gives up durability for speed: for data that nobody keeps."""
+    """How the servers run. ``fast`` gives up durability for speed: for data that nobody keeps.
+
+    ``autovacuum``: whether PostgreSQL cleans up and takes statistics by itself.
+    """
 
     shared_buffers: str = "128MB"
     valkey_memory: str = "256mb"
     fast: bool = False
+    autovacuum: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """For the command line of the keeper."""

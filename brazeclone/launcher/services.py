@@ -55,6 +55,8 @@ class Postgres(Service):
         }
         if self.options.fast:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        if not self.options.autovacuum:
+            settings["autovacuum"] = "off"
         return [
             str(self.program),
             "-D",

@@ -1,12 +1,13 @@
 """Folding and following against a plain-Python oracle, over random sequences of everything that can happen."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partners import copies, folding, identities, late, unmatched
@@ -23,6 +24,7 @@ from tests.partners.oracle import Name, Oracle
 from workspaces.models import DataPoints, Workspace
 
 pytestmark = pytest.mark.django_db(transaction=True)
+SOAK_EXAMPLES = int(os.environ.get("SOAK_EXAMPLES", "2000"))
 
 Kind = IdentityChange.Kind
 
@@ -341,14 +343,29 @@ def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         arrange(monkeypatch)
 
 
+def agree(examples: int) -> None:
+    """Play so many random sequences, and compare each with the oracle."""
+
+    @settings(max_examples=examples, deadline=None)
+    @given(sequences())
+    def play(sequence: list[Any]) -> None:
+        world = World()
+        for step, *details in [("begin",), *sequence, ("fold",), ("follow",)]:
+            getattr(world, step)(*details)
+        world.check()
+
+    play()
+
+
 @pytest.mark.usefixtures("pieces")
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sequences())
-def test_cohorts_agree_with_the_oracle(sequence: list[Any]) -> None:
-    world = World()
-    for step, *details in [("begin",), *sequence, ("fold",), ("follow",)]:
-        getattr(world, step)(*details)
-    world.check()
+def test_cohorts_agree_with_the_oracle() -> None:
+    agree(40)
+
+
+@pytest.mark.soak
+@pytest.mark.usefixtures("pieces")
+def test_cohorts_agree_with_the_oracle_at_length() -> None:
+    agree(SOAK_EXAMPLES)
 
 
 @pytest.mark.usefixtures("pieces")
