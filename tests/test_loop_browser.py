@@ -189,7 +189,7 @@ class HowTo:
             page.get_by_label(self.say(label), exact=True).fill(value)
         page.get_by_label(self.say("Region"), exact=True).select_option("sandbox")
         for event in ("Email Open", "Email Click", "Custom Event", "Purchase"):
-            page.get_by_label(event, exact=True).check()
+            page.get_by_label(self.say(event), exact=True).check()
         self.button("Launch Current").click()
         expect(page.get_by_text(self.say("Active"), exact=True)).to_be_visible()
         assert "sandbox-api-secret" not in page.content()

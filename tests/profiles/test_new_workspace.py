@@ -62,6 +62,7 @@ def test_track(track: Post, workspace: Workspace) -> None:
 def test_other_endpoints(post: Post, get: Post, workspace: Workspace) -> None:
     group = SubscriptionGroup.objects.create(workspace=workspace, name="News")
     status = {"subscription_group_id": str(group.api_id), "subscription_state": "subscribed"}
+    texts = SubscriptionGroup.objects.create(workspace=workspace, name="Texts", channel="sms")
     app = str(workspace.apps.get().api_id)
     requests: list[tuple[str, dict[str, Any]]] = [
         (
@@ -85,7 +86,7 @@ def test_other_endpoints(post: Post, get: Post, workspace: Workspace) -> None:
         ("/users/export/ids", {"device_id": "device-1"}),
         ("/subscription/status/set", {**status, "external_id": EXTERNAL_IDS}),
         ("/subscription/status/set", {**status, "email": EMAILS}),
-        ("/subscription/status/set", {**status, "phone": PHONES}),
+        ("/subscription/status/set", {**status, "subscription_group_id": str(texts.api_id), "phone": PHONES}),
         (
             "/users/alias/new",
             {"user_aliases": [{"external_id": one, "alias_label": "new", "alias_name": one} for one in EXTERNAL_IDS]},
