@@ -24,7 +24,8 @@ REST_API: Final = "REST API"
 CSV_IMPORT: Final = "CSV import"
 DASHBOARD: Final = "Dashboard"
 _STATES: Final = {"subscribed": "Subscribed", "unsubscribed": "Unsubscribed", "opted_in": "Opted In"}
-_CHANNELS: Final = {"email_subscribe": "email", "push_subscribe": "push"}
+#: The channels that a user is subscribed to, by the column that says so.
+SUBSCRIPTIONS: Final = {"email_subscribe": "email", "push_subscribe": "push"}
 
 
 def custom_event(event: EventObject, user: dict[str, Any], name: uuid.UUID | None = None) -> NewEvent:
@@ -63,7 +64,7 @@ def subscription_changes(
     before: Mapping[str, Any], after: Mapping[str, Any], user: dict[str, Any], source: str = REST_API
 ) -> Iterator[NewEvent]:
     """An event for each channel whose subscription differs between two states of a user (by column), as of now."""
-    for column, channel in _CHANNELS.items():
+    for column, channel in SUBSCRIPTIONS.items():
         if before[column] == after[column]:
             continue
         properties = {

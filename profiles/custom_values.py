@@ -30,12 +30,15 @@ class BadValueError(ValueError):
     """A value that an attribute cannot have."""
 
 
+#: Of these every value can be stored; null removes the attribute. Nearly all values are of these types.
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+
+
 def check(value: Any, *, merging: bool = False) -> None:
     """Raise BadValueError for a value that cannot be stored. ``merging``: a null inside an object removes its key."""
-    if value is None:
-        # Null removes the attribute.
+    if type(value) in _PLAIN:
         return
-    if not isinstance(value, Mapping | list):
+    if not isinstance(value, dict | list):
         _check_scalar(value)
     elif isinstance(value, list):
         _check_list(value, merging)
@@ -59,7 +62,7 @@ def _check_list(items: list[Any], merging: bool) -> None:
 
 def _check_inner(value: Any, merging: bool) -> None:
     """A value inside an array or an object: there is nothing before it that it could change."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         _check_object(value, merging)
     elif isinstance(value, list):
         _check_list(value, merging)
@@ -98,12 +101,12 @@ def _check_change(change: Mapping[str, Any]) -> None:
 
 def _check_named(item: Any, *, is_update: bool) -> None:
     """An element of ``$remove`` or ``$update``: which objects it is about, and what they become."""
-    new = item.get("$new_object") if isinstance(item, Mapping) else None
-    if not isinstance(item, Mapping) or not isinstance(item.get("$identifier_key"), str):
+    new = item.get("$new_object") if isinstance(item, dict) else None
+    if not isinstance(item, dict) or not isinstance(item.get("$identifier_key"), str):
         raise BadValueError
     _check_inner(item.get("$identifier_value"), merging=False)
     if is_update:
-        if not isinstance(new, Mapping):
+        if not isinstance(new, dict):
             raise BadValueError
         _check_object(new, merging=False)
 
@@ -115,7 +118,7 @@ def _is_number(value: Any) -> bool:
 def _is_change(value: Any) -> bool:
     """Whether ``value`` says how to change the value before, instead of being the new one."""
     return (
-        isinstance(value, Mapping)
+        isinstance(value, dict)
         and bool(value)
         and (value.keys() == {"inc"} or value.keys() <= _LIST_CHANGES or value.keys() <= _OBJECT_CHANGES)
     )
@@ -150,7 +153,7 @@ def changed(before: Any, value: Any, declared: Declared, *, merging: bool = Fals
         if declared.is_forced:
             value = coerced(value, declared.type)
         after = _new_value(before, value, declared, merging)
-    if isinstance(after, list | Mapping) and len(orjson.dumps(after)) > SIZE_LIMIT:
+    if isinstance(after, list | dict) and len(orjson.dumps(after)) > SIZE_LIMIT:
         raise ImpossibleError("would be larger than 100 KB")
     return after
 
@@ -161,7 +164,7 @@ def _new_value(before: Any, value: Any, declared: Declared, merging: bool) -> An
         return as_stored(moment) if moment else value
     if isinstance(value, list):
         return _unique(value)
-    if isinstance(value, Mapping) and merging:
+    if isinstance(value, dict) and merging:
         return _merged(before, value)
     return value
 
@@ -202,18 +205,18 @@ def _incremented(before: Any, by: int | float) -> Any:
 
 def _names(one: Mapping[str, Any], item: Any) -> bool:
     """Whether ``one`` (``$identifier_key``, ``$identifier_value``) names the object ``item``."""
-    if not isinstance(item, Mapping) or one["$identifier_key"] not in item:
+    if not isinstance(item, dict) or one["$identifier_key"] not in item:
         return False
     found, wanted = item[one["$identifier_key"]], one.get("$identifier_value")
     return bool(found == wanted) and isinstance(found, bool) == isinstance(wanted, bool)
 
 
 def _merged(before: Any, new: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(before) if isinstance(before, Mapping) else {}
+    result = dict(before) if isinstance(before, dict) else {}
     for name, value in new.items():
         if value is None:
             result.pop(name, None)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             result[name] = _merged(result.get(name), value)
         else:
             result[name] = value
@@ -227,7 +230,7 @@ def _identity(item: Any) -> tuple[bool, Any]:
 
 def _unique(items: list[Any]) -> list[Any]:
     """Each element once, where it came last, at most ARRAY_LIMIT, the newest; objects are all kept as they are."""
-    if any(isinstance(item, Mapping) for item in items):
+    if any(isinstance(item, dict) for item in items):
         return items
     last = {_identity(item): item for item in reversed(items)}
     return list(last.values())[::-1][-ARRAY_LIMIT:]

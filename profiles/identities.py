@@ -65,16 +65,16 @@ def identity_of(source: Mapping[str, Any]) -> Identity:
 
     An email address, or else a phone number, identifies only where no other name is given (Braze: track users).
     """
-    given = [key for key in ("external_id", "user_alias", "braze_id") if source.get(key) is not None]
-    if len(given) > 1:
+    external_id, alias, braze_id = source.get("external_id"), source.get("user_alias"), source.get("braze_id")
+    if (external_id is not None) + (alias is not None) + (braze_id is not None) > 1:
         raise BadIdentityError("You must specify only one of 'external_id', 'user_alias' or 'braze_id'")
-    if not given:
-        return _contact(source)
-    if given[0] == "user_alias":
-        return alias_of(source["user_alias"])
-    if given[0] == "braze_id":
+    if external_id is not None:
+        return Identity("external_id", name_of(source, "external_id"))
+    if alias is not None:
+        return alias_of(alias)
+    if braze_id is not None:
         return Identity("braze_id", name_of(source, "braze_id"))
-    return Identity("external_id", name_of(source, "external_id"))
+    return _contact(source)
 
 
 def _contact(source: Mapping[str, Any]) -> Identity:

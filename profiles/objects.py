@@ -20,6 +20,7 @@ from profiles.push_tokens import Token, tokens_of
 
 Parsed = TypeVar("Parsed")
 
+_UNCOUNTED: Final = attributes.NOT_ATTRIBUTES | attributes.FREE_FIELDS
 QUANTITY_LIMIT: Final = 100
 #: More than anything costs in any currency; what many purchases cost together is still a number.
 PRICE_LIMIT: Final = 1e15
@@ -95,7 +96,7 @@ class PurchaseObject:
 
 def attributes_object(source: Any, number: int = 0) -> AttributesObject:
     """Check one object of ``attributes``, the one of this ``number`` in its request. Raises BadObjectError."""
-    tokens = _parsed(source, "push_tokens", tokens_of) if isinstance(source, Mapping) else []
+    tokens = _parsed(source, "push_tokens", tokens_of) if isinstance(source, dict) else []
     identity, update_only = _imported(source, tokens) or _subject(source)
     columns: dict[str, Any] = {}
     kept: dict[str, Any] = {attributes.FOR_PUSH_ONLY: True} if identity.kind == "push_token" else {}
@@ -111,7 +112,6 @@ def attributes_object(source: Any, number: int = 0) -> AttributesObject:
         else:
             _check_custom(name, value, merging)
             custom[name] = value
-    counted = [name for name in source if name not in attributes.NOT_ATTRIBUTES | attributes.FREE_FIELDS]
     return AttributesObject(
         identity,
         update_only,
@@ -119,7 +119,7 @@ def attributes_object(source: Any, number: int = 0) -> AttributesObject:
         kept,
         custom,
         merging,
-        len(counted),
+        len(source.keys() - _UNCOUNTED),
         subscriptions=_parsed(source, "subscription_groups", states_of),
         push_tokens=tokens,
         number=number,
@@ -131,7 +131,7 @@ def _imported(source: Any, tokens: list[Token]) -> tuple[Identity, bool] | None:
 
     Braze: user attributes object, "Push token import".
     """
-    if not isinstance(source, Mapping) or source.get(attributes.FOR_PUSH_ONLY) is not True or source.get("user_alias"):
+    if not isinstance(source, dict) or source.get(attributes.FOR_PUSH_ONLY) is not True or source.get("user_alias"):
         return None
     if source.get("external_id") is not None or source.get("braze_id") is not None:
         raise BadObjectError("'external_id' and 'braze_id' cannot be specified with 'push_token_import'")
@@ -207,7 +207,7 @@ def purchase_object(source: Any) -> PurchaseObject:
 
 def _subject(source: Any) -> tuple[Identity, bool]:
     """Whom the object is about, and whether it may only update. For an alias that is the default (Braze)."""
-    if not isinstance(source, Mapping):
+    if not isinstance(source, dict):
         raise BadObjectError("must be an object")
     try:
         identity = identity_of(source)
@@ -291,9 +291,7 @@ def _properties(source: Mapping[str, Any]) -> dict[str, Any]:
     value = source.get("properties")
     if value is None:
         return {}
-    if not isinstance(value, Mapping) or any(
-        not name or len(name) > NAME_LIMIT or name.startswith("$") for name in value
-    ):
+    if not isinstance(value, dict) or any(not name or len(name) > NAME_LIMIT or name.startswith("$") for name in value):
         raise BadObjectError("'properties' is not valid")
     if len(orjson.dumps(value)) > PROPERTIES_LIMIT:
         raise BadObjectError("'properties' must be at most 100 KB")

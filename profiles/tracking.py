@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from currents.log import NewEvent, append_events
 from profiles.app_uses import Use, log_app_uses
-from profiles.behaviours import bought, custom_event, location, subscription_changes
+from profiles.behaviours import SUBSCRIPTIONS, bought, custom_event, location, subscription_changes
 from profiles.catalogue import declare_attributes, log_custom_events, log_products
 from profiles.coercion import Declared, ImpossibleError
 from profiles.counters import Deed, Kind, count, keep
@@ -185,9 +185,11 @@ def _use(row: Row, deed: EventObject | PurchaseObject, app_id: str) -> Use:
 def _changes(rows: Iterable[Row], attributes: Iterable[tuple[Row, AttributesObject]]) -> Iterator[NewEvent]:
     """The events that setting attributes causes: changes of subscription, and places."""
     for row in rows:
-        yield from subscription_changes(row.before, row.after, row.as_user())
+        if any(row.before[name] != row.after[name] for name in SUBSCRIPTIONS):
+            yield from subscription_changes(row.before, row.after, row.as_user())
     for row, change in attributes:
-        yield from location(change.kept.get("current_location"), row.as_user())
+        if "current_location" in change.kept:
+            yield from location(change.kept["current_location"], row.as_user())
 
 
 def _first_values(changes: Iterable[AttributesObject]) -> dict[str, Any]:
@@ -218,7 +220,8 @@ def _set_attributes(
 ) -> None:
     """Make of ``row`` what ``change`` says; a custom attribute that cannot be is left, and noted in ``unchanged``."""
     row.after |= change.columns
-    row.after["other_fields"] = _without_nulls({**row.after["other_fields"], **change.kept})
+    if change.kept:
+        row.after["other_fields"] = _without_nulls({**row.after["other_fields"], **change.kept})
     custom = dict(row.after["custom_attributes"])
     for name, value in change.custom.items():
         if value is None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import orjson
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 from pytest_django import Settings
+from rest_framework import exceptions
 
 from workspaces.keys import describe_key, new_key
 from workspaces.models import ApiKey, Workspace
+from workspaces.rest import read_json
 
 BODY = {"events": [{"external_id": "user-1", "name": "opened", "time": "2024-01-01"}]}
 
@@ -107,6 +109,22 @@ def test_a_body_that_cannot_be_used_is_400_and_says_why(key: str, body: bytes, w
     answer = post(key, body)
     assert answer.status_code == 400
     assert word in answer.json()["message"]
+
+
+def _nested(levels: int, inside: str = "") -> bytes:
+    """Objects and arrays in turns, so deep, the innermost around ``inside``."""
+    opened = ['{"a":' if level % 2 else "[" for level in range(levels)]
+    closed = ["}" if level % 2 else "]" for level in range(levels)]
+    return ("".join(opened) + (inside or ("1" if levels % 2 == 0 else "")) + "".join(reversed(closed))).encode()
+
+
+@pytest.mark.parametrize("inside", ["", '"]}"', '"[{"', '"{}[]"'])
+def test_nesting_is_counted_whatever_stands_in_texts(inside: str) -> None:
+    for levels in (2, 40, 63, 64):
+        assert read_json(RequestFactory().generic("POST", "/", _nested(levels, inside)))
+    for levels in (65, 66, 128, 500):
+        with pytest.raises(exceptions.ParseError, match="nested deeper than 64 levels"):
+            read_json(RequestFactory().generic("POST", "/", _nested(levels, inside)))
 
 
 def test_a_backslash_before_the_letters_of_nul_is_no_nul(key: str) -> None:
