@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from playwright.sync_api import Page
 
-from currents import lifecycle
+from currents import lifecycle, marks
 from currents.catalogue import offered
 from currents.log import NewEvent, append_events
 from currents.models import Current, Cursor
@@ -112,6 +112,13 @@ def counts(current: Current) -> dict[str, int]:
 def cursor_of(current: Current, shard: int) -> Cursor:
     """The cursor of one shard, as it stands."""
     return Cursor.objects.get(current=current, shard=shard)
+
+
+@pytest.fixture
+def remembered_marks(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log's marks, which a process reads once a minute: never while a test counts statements."""
+    monkeypatch.setattr(marks, "_loaded", marks.load())
+    monkeypatch.setattr(marks, "_loaded_at", float("inf"))
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ def test_large_payloads_of_other_types_are_left_alone(workspace: Workspace) -> N
     assert loaded(workspace, ["users.messages.email.Open"]) == [None] * 20 + [True]
 
 
+@pytest.mark.usefixtures("remembered_marks")
 def test_payloads_of_some_kilobytes_come_in_a_few_statements(
     workspace: Workspace, django_assert_max_num_queries: Any
 ) -> None:

@@ -304,6 +304,7 @@ def test_a_count_has_a_limit(delivered: Current, begin: datetime, monkeypatch: p
     assert replays.preview(delivered, begin, timezone.now()) == replays.Preview(100, more=True)
 
 
+@pytest.mark.usefixtures("remembered_marks")
 def test_a_batch_costs_a_fixed_number_of_statements(
     current: Current, begin: datetime, workspace: Workspace, mixpanel: RunningSandbox
 ) -> None:

@@ -74,6 +74,7 @@ def test_it_works(current: Current, workspace: Workspace) -> None:
     assert not current.cursors.exclude(counted_xid=None).exists()
 
 
+@pytest.mark.usefixtures("remembered_marks")
 def test_many_young_part_batches_are_counted_once(current: Current, workspace: Workspace) -> None:
     users = [f"user-{number}" for number in range(64)]
     log_events(workspace, *(event(number, users[number % 64]) for number in range(12_800)))
