@@ -5,6 +5,7 @@ import orjson
 import pytest
 from django.test import Client
 
+from profiles.models import SubscriptionGroup
 from workspaces.endpoints import ENDPOINTS
 from workspaces.models import ApiKey, Workspace
 
@@ -48,3 +49,15 @@ def get(workspace: Workspace) -> Post:
         return Client().get(path, query or {}, headers={"Authorization": f"Bearer {key.secret}"})
 
     return fetch
+
+
+@pytest.fixture
+def news(workspace: Workspace) -> SubscriptionGroup:
+    """A subscription group for email."""
+    return SubscriptionGroup.objects.create(workspace=workspace, name="News")
+
+
+@pytest.fixture
+def texts(workspace: Workspace) -> SubscriptionGroup:
+    """A subscription group for SMS."""
+    return SubscriptionGroup.objects.create(workspace=workspace, name="Texts", channel="sms")

@@ -21,11 +21,6 @@ def client(workspace: Workspace) -> Client:
 
 
 @pytest.fixture
-def news(workspace: Workspace) -> SubscriptionGroup:
-    return SubscriptionGroup.objects.create(workspace=workspace, name="News")
-
-
-@pytest.fixture
 def user(workspace: Workspace) -> Profile:
     return Profile.objects.create(workspace=workspace, external_id="user-1", email="shared@example.com")
 

@@ -16,16 +16,6 @@ GET, USER = "/subscription/status/get", "/subscription/user/status"
 NOT_BOTH = "Either an email address or a phone number should be provided, but not both."
 
 
-@pytest.fixture
-def news(workspace: Workspace) -> SubscriptionGroup:
-    return SubscriptionGroup.objects.create(workspace=workspace, name="News")
-
-
-@pytest.fixture
-def texts(workspace: Workspace) -> SubscriptionGroup:
-    return SubscriptionGroup.objects.create(workspace=workspace, name="Texts", channel="sms")
-
-
 @pytest.fixture(autouse=True)
 def _users(track: Post) -> None:
     track(

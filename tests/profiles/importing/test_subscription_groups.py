@@ -17,16 +17,6 @@ pytestmark = pytest.mark.django_db
 HEADER = "external_id,subscription_group_id,subscription_state\n"
 
 
-@pytest.fixture
-def news(workspace: Workspace) -> SubscriptionGroup:
-    return SubscriptionGroup.objects.create(workspace=workspace, name="News")
-
-
-@pytest.fixture
-def texts(workspace: Workspace) -> SubscriptionGroup:
-    return SubscriptionGroup.objects.create(workspace=workspace, name="Texts", channel="sms")
-
-
 def states(group: SubscriptionGroup) -> dict[str, bool]:
     return dict(SubscriptionState.objects.filter(group=group).values_list("profile__external_id", "is_subscribed"))
 
